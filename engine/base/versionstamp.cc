@@ -1,0 +1,54 @@
+#include "engine/base/versionstamp.h"
+
+#include <algorithm>
+
+#include "engine/base/coding.h"
+
+namespace tidemark {
+
+std::array<char, Versionstamp::kBytes> Versionstamp::bytes() const {
+  std::array<char, kBytes> out;
+  store_be64(out.data(), number);
+  store_be16(out.data() + 8, tail);
+  return out;
+}
+
+Versionstamp Versionstamp::from_bytes(const char* p) { return {load_be64(p), load_be16(p + 8)}; }
+
+std::string Versionstamp::hex() const {
+  static constexpr char kDigits[] = "0123456789abcdef";
+  std::string out;
+  out.reserve(2 * kBytes);
+  for (char c : bytes()) {
+    out.push_back(kDigits[static_cast<uint8_t>(c) >> 4]);
+    out.push_back(kDigits[static_cast<uint8_t>(c) & 15]);
+  }
+  return out;
+}
+
+std::optional<Versionstamp> Versionstamp::from_hex(std::string_view hex) {
+  if (hex.size() != 2 * kBytes) return std::nullopt;
+  std::array<char, kBytes> raw{};
+  for (size_t i = 0; i < hex.size(); ++i) {
+    const char c = hex[i];
+    int digit;
+    if (c >= '0' && c <= '9') {
+      digit = c - '0';
+    } else if (c >= 'a' && c <= 'f') {
+      digit = c - 'a' + 10;
+    } else if (c >= 'A' && c <= 'F') {
+      digit = c - 'A' + 10;
+    } else {
+      return std::nullopt;
+    }
+    raw[i / 2] = static_cast<char>((static_cast<uint8_t>(raw[i / 2]) << 4) | digit);
+  }
+  return from_bytes(raw.data());
+}
+
+uint64_t next_versionstamp_number(uint64_t last, uint8_t epoch, int64_t unix_us) {
+  const uint64_t us = unix_us > 0 ? static_cast<uint64_t>(unix_us) & ((uint64_t{1} << 56) - 1) : 0;
+  return std::max(last + 1, (static_cast<uint64_t>(epoch) << 56) | us);
+}
+
+}  // namespace tidemark

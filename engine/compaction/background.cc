@@ -1,0 +1,236 @@
+#include "engine/compaction/background.h"
+
+#include <algorithm>
+
+#include "engine/format/file_names.h"
+
+namespace tidemark {
+namespace {
+
+constexpr int64_t kFullDiskRetryUs = 200'000;
+
+}  // namespace
+
+Background::Background(Setup setup)
+    : options_(setup.options),
+      clock_(*setup.clock),
+      executor_(*setup.executor),
+      versions_(*setup.versions),
+      snapshots_(*setup.snapshots),
+      log_(std::move(setup.log)),
+      retention_clock_(*setup.clock, versions_.manifest_state().retention_clock_ms, log_),
+      retention_(options_.retention) {}
+
+Retention Background::retention() const {
+  MutexLock lock(mutex_);
+  return retention_;
+}
+
+void Background::schedule_flush() {
+  MutexLock lock(mutex_);
+  if (flushing_ || stopping_ || failure_) return;
+  flushing_ = true;
+  executor_.post(Lane::kFlush, [this] { run_flushes(); });
+}
+
+void Background::schedule_compaction() {
+  MutexLock lock(mutex_);
+  if (stopping_ || failure_) return;
+  compaction_due_ = true;
+  if (compacting_) return;
+  compacting_ = true;
+  executor_.post(Lane::kCompaction, [this] { run_compaction(); });
+}
+
+void Background::failed(Error error) {
+  if (log_) log_(LogLevel::kError, "background work stopped: " + error.message);
+  pipeline_->refuse({ErrorCode::kReadOnly, "the database takes no writes since an earlier failure: " + error.message});
+  MutexLock lock(mutex_);
+  if (!failure_) failure_ = std::move(error);
+}
+
+// The horizon as the retention, the ceiling and the pins allow, no higher than what is in segments (`flushed`): a
+// version may be dropped only for one that cannot be lost.
+Versionstamp Background::move_horizon(const ManifestState& state, Versionstamp flushed, int64_t flushed_timestamp_ms) {
+  ManifestState as_flushed = state;
+  as_flushed.flushed_stamp = flushed;
+  as_flushed.flushed_timestamp_ms = flushed_timestamp_ms;
+  auto target = retention_target(versions_, as_flushed, retention(), retention_clock_.now_ms());
+  Versionstamp to;
+  if (target) {
+    to = *target;
+  } else if (log_) {
+    // Damage in a change file keeps history; it must not stop writes.
+    log_(LogLevel::kError, "the horizon stays where it is: " + target.error().message);
+  }
+  if (options_.history_max_bytes) {
+    const auto ceiling = ceiling_target(*versions_.acquire()->version, *options_.history_max_bytes);
+    if (ceiling && *ceiling > to) {
+      to = *ceiling;
+      if (log_ && !std::exchange(ceiling_warned_, true))
+        log_(LogLevel::kWarning, "history exceeds its ceiling of " + std::to_string(*options_.history_max_bytes) +
+                                     " bytes; the oldest is dropped, before its retention is over");
+    }
+  }
+  return snapshots_.advance(std::min(to, flushed));
+}
+
+// A memtable is frozen as soon as its last commit is validated; it may be flushed when that is durable.
+bool Background::flush_due() const {
+  const auto state = versions_.acquire();
+  return !state->frozen.empty() && state->frozen.back()->last_stamp() <= pipeline_->head().stamp;
+}
+
+Status Background::flush_oldest() {
+  const auto state = versions_.acquire();
+  const Memtable& memtable = *state->frozen.back();
+  const Memtable& next = state->frozen.size() > 1 ? *state->frozen[state->frozen.size() - 2] : *state->active;
+  const Versionstamp horizon =
+      move_horizon(versions_.manifest_state(), memtable.last_stamp(), memtable.last_timestamp_ms());
+  const JobContext context{versions_, options_, horizon, retention_clock_.now_ms(), stopping_};
+  TM_TRY(flush_memtable(context, memtable, next.first_wal()));
+  ++flushes_;
+  remove_old_wals();
+  return {};
+}
+
+void Background::remove_old_wals() {
+  const auto names = versions_.fs().list_dir(versions_.dir());
+  if (!names) return;
+  const uint64_t oldest = versions_.manifest_state().oldest_wal;
+  for (const std::string& name : *names) {
+    const auto parsed = parse_file_name(name);
+    if (parsed && parsed->type == FileType::kWal && parsed->number < oldest)
+      (void)versions_.fs().remove(versions_.dir() + "/" + name).has_value();
+  }
+}
+
+void Background::run_flushes() {
+  while (true) {
+    if (stopping_ || !flush_due()) {
+      MutexLock lock(mutex_);
+      // Looked at again under the lock: schedule_flush() may have come in between and found us flushing.
+      if (!stopping_ && flush_due()) continue;
+      flushing_ = false;
+      idle_.notify_all();
+      return;
+    }
+    Status flushed = flush_oldest();
+    if (flushed) {
+      bool was_held_back;
+      {
+        MutexLock lock(mutex_);
+        was_held_back = std::exchange(held_back_, false);
+      }
+      if (was_held_back) {
+        if (log_) log_(LogLevel::kInfo, versions_.dir() + " has room again and takes writes");
+        pipeline_->set_disk_full(false);
+      }
+      pipeline_->kick();
+      schedule_compaction();
+      continue;
+    }
+    if (flushed.error().code == ErrorCode::kNoSpace) {
+      bool first;
+      {
+        MutexLock lock(mutex_);
+        first = !std::exchange(held_back_, true);
+      }
+      if (first) {
+        if (log_) log_(LogLevel::kError, "the disk is full; writes are refused until there is room: " + flushed.error().message);
+        pipeline_->set_disk_full(true);
+      }
+      clock_.sleep_us(kFullDiskRetryUs);
+      continue;
+    }
+    failed(std::move(flushed).error());
+    MutexLock lock(mutex_);
+    flushing_ = false;
+    idle_.notify_all();
+    return;
+  }
+}
+
+Status Background::compact_once(bool& more) {
+  const ManifestState manifest = versions_.manifest_state();
+  const Versionstamp horizon = move_horizon(manifest, manifest.flushed_stamp, manifest.flushed_timestamp_ms);
+  const auto state = versions_.acquire();
+  CompactionPlan plan = pick_compaction(*state->version, options_, horizon, cursors_);
+  bool full;
+  {
+    MutexLock lock(mutex_);
+    full = full_wanted_;
+  }
+  if (plan.kind == CompactionPlan::Kind::kNone && full) plan = pick_full_compaction(*state->version);
+  if (plan.kind == CompactionPlan::Kind::kNone && changes_below(manifest, horizon))
+    plan.kind = CompactionPlan::Kind::kTrimChanges;
+  if (plan.kind == CompactionPlan::Kind::kNone) {
+    MutexLock lock(mutex_);
+    full_wanted_ = false;
+    more = false;
+    return {};
+  }
+  more = true;
+  if (plan.kind == CompactionPlan::Kind::kMergeLive || plan.kind == CompactionPlan::Kind::kMoveLive)
+    cursors_[plan.level] = plan.upper.back()->meta().smallest_key;
+  const JobContext context{versions_, options_, horizon, retention_clock_.now_ms(), stopping_};
+  TM_TRY(run_plan(context, plan));
+  ++compactions_;
+  return {};
+}
+
+void Background::run_compaction() {
+  {
+    MutexLock lock(mutex_);
+    compaction_due_ = false;
+  }
+  bool more = false;
+  Status done = stopping_ ? Status() : compact_once(more);
+  if (!done && done.error().code == ErrorCode::kNoSpace) {
+    if (log_) log_(LogLevel::kWarning, "a merge waits for room on the disk: " + done.error().message);
+    clock_.sleep_us(kFullDiskRetryUs);
+    done = {};
+    more = true;
+  }
+  if (!done && done.error().code != ErrorCode::kShutdown) failed(std::move(done).error());
+  if (done) pipeline_->kick();
+  MutexLock lock(mutex_);
+  if (!stopping_ && !failure_ && (more || compaction_due_)) {
+    executor_.post(Lane::kCompaction, [this] { run_compaction(); });
+    return;
+  }
+  compacting_ = false;
+  idle_.notify_all();
+}
+
+Status Background::wait_idle() {
+  MutexLock lock(mutex_);
+  while (flushing_ || compacting_) idle_.wait(mutex_);
+  if (failure_) return std::unexpected<Error>(*failure_);
+  return {};
+}
+
+Status Background::compact_fully() {
+  {
+    MutexLock lock(mutex_);
+    full_wanted_ = true;
+  }
+  schedule_compaction();
+  return wait_idle();
+}
+
+void Background::set_retention(const Retention& retention) {
+  {
+    MutexLock lock(mutex_);
+    retention_ = retention;
+  }
+  schedule_compaction();
+}
+
+void Background::stop() {
+  MutexLock lock(mutex_);
+  stopping_ = true;
+  while (flushing_ || compacting_) idle_.wait(mutex_);
+}
+
+}  // namespace tidemark

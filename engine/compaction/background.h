@@ -1,0 +1,91 @@
+// When flushes and merges run: at most one of each per database at a time, on the shared lanes.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+
+#include "engine/base/log.h"
+#include "engine/base/status.h"
+#include "engine/compaction/jobs.h"
+#include "engine/compaction/retention.h"
+#include "engine/io/executor.h"
+#include "engine/io/sync.h"
+#include "engine/mvcc/commit_pipeline.h"
+#include "engine/mvcc/snapshot_registry.h"
+#include "engine/mvcc/version_set.h"
+
+namespace tidemark {
+
+// Any thread.
+class Background {
+ public:
+  struct Setup {
+    DatabaseOptions options;
+    Clock* clock;
+    Executor* executor;
+    VersionSet* versions;
+    SnapshotRegistry* snapshots;
+    LogSink log;
+  };
+  explicit Background(Setup setup);
+
+  // Before the first task.
+  void set_pipeline(CommitPipeline* pipeline) { pipeline_ = pipeline; }
+
+  // A memtable was frozen, all in it is durable.
+  void schedule_flush() TM_EXCLUDES(mutex_);
+  // The files or the horizon may have changed.
+  void schedule_compaction() TM_EXCLUDES(mutex_);
+
+  // Waits until nothing is under way or due. The error of a task that failed for good.
+  Status wait_idle() TM_EXCLUDES(mutex_);
+  // Merges everything down, and waits for it.
+  Status compact_fully() TM_EXCLUDES(mutex_);
+  void set_retention(const Retention& retention) TM_EXCLUDES(mutex_);
+  // No new tasks; waits for those under way, which give up early.
+  void stop() TM_EXCLUDES(mutex_);
+
+  uint64_t flushes() const { return flushes_.load(std::memory_order_relaxed); }
+  uint64_t compactions() const { return compactions_.load(std::memory_order_relaxed); }
+
+ private:
+  void run_flushes() TM_EXCLUDES(mutex_);
+  void run_compaction() TM_EXCLUDES(mutex_);
+  bool flush_due() const;
+  Status flush_oldest();
+  Status compact_once(bool& more);
+  Versionstamp move_horizon(const ManifestState& state, Versionstamp flushed, int64_t flushed_timestamp_ms);
+  void remove_old_wals();
+  void failed(Error error) TM_EXCLUDES(mutex_);
+  Retention retention() const TM_EXCLUDES(mutex_);
+
+  const DatabaseOptions options_;
+  Clock& clock_;
+  Executor& executor_;
+  VersionSet& versions_;
+  SnapshotRegistry& snapshots_;
+  const LogSink log_;
+  CommitPipeline* pipeline_ = nullptr;
+  RetentionClock retention_clock_;
+
+  mutable Mutex mutex_;
+  CondVar idle_;
+  bool flushing_ TM_GUARDED_BY(mutex_) = false;
+  bool compacting_ TM_GUARDED_BY(mutex_) = false;
+  bool compaction_due_ TM_GUARDED_BY(mutex_) = false;
+  bool full_wanted_ TM_GUARDED_BY(mutex_) = false;
+  bool held_back_ TM_GUARDED_BY(mutex_) = false;  // the disk is full
+  Retention retention_ TM_GUARDED_BY(mutex_);
+  std::optional<Error> failure_ TM_GUARDED_BY(mutex_);
+  std::atomic<bool> stopping_ = false;
+
+  CompactionCursors cursors_;  // the compaction task's
+  std::atomic<uint64_t> flushes_ = 0;
+  std::atomic<uint64_t> compactions_ = 0;
+  bool ceiling_warned_ = false;
+};
+
+}  // namespace tidemark

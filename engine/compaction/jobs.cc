@@ -1,0 +1,209 @@
+#include "engine/compaction/jobs.h"
+
+#include <algorithm>
+#include <string>
+#include <vector>
+
+#include "engine/base/check.h"
+#include "engine/base/hash.h"
+#include "engine/changes/change_file.h"
+#include "engine/compaction/output_files.h"
+#include "engine/compaction/version_splitter.h"
+#include "engine/format/filter.h"
+#include "engine/mvcc/merging_iterator.h"
+#include "engine/mvcc/point_read.h"
+#include "engine/mvcc/run_iterator.h"
+#include "engine/mvcc/visibility.h"
+
+namespace tidemark {
+namespace {
+
+constexpr uint32_t kReadAheadBytes = 256 << 10;
+
+void add_outputs(ManifestEdit& edit, const OutputFiles& files, uint64_t place) {
+  for (const SegmentMeta& meta : files.files()) edit.added_segments.push_back({place, meta});
+}
+
+// Segments of one job's history output make one run, named by its first file.
+void add_history(ManifestEdit& edit, const OutputFiles& history) {
+  if (!history.files().empty()) add_outputs(edit, history, history.files().front().number);
+}
+
+void add_horizon(ManifestEdit& edit, const JobContext& context) {
+  edit.horizon = context.horizon;
+  edit.retention_clock_ms = context.retention_clock_ms;
+}
+
+// Only plans do this, never flushes: one at a time, so that no file is removed twice.
+void add_change_removal(ManifestEdit& edit, const JobContext& context) {
+  for (const auto& [number, meta] : context.versions.manifest_state().changes)
+    if (meta.last_stamp < context.horizon) edit.removed_changes.push_back(number);
+}
+
+// Makes the new files' folder entries durable, then the edit; then removes change files that it let go.
+Status publish(const JobContext& context, const ManifestEdit& edit, const Memtable* flushed) {
+  VersionSet& versions = context.versions;
+  TM_TRY(versions.fs().sync_dir(versions.dir()));
+  TM_TRY(versions.apply(edit, flushed));
+  for (uint64_t number : edit.removed_changes)
+    (void)versions.fs().remove(versions.path(FileType::kChanges, number)).has_value();
+  return {};
+}
+
+Status write_changes(VersionSet& versions, const Memtable& memtable, const std::string& path, uint64_t number,
+                     ManifestEdit& edit) {
+  TM_ASSIGN(auto writer, ChangeFileWriter::create(versions.fs(), path, number, xxh3(versions.database_id(), number)));
+  const auto& commits = memtable.commits();
+  for (size_t i = 0; i < commits.size(); ++i) {
+    const uint64_t end = i + 1 < commits.size() ? commits[i + 1].first_write : memtable.write_count();
+    TM_TRY(writer->begin_commit(commits[i].stamp, commits[i].timestamp_ms,
+                                static_cast<uint32_t>(end - commits[i].first_write)));
+    for (uint64_t w = commits[i].first_write; w < end; ++w) {
+      const Memtable::Write write = memtable.write(w);
+      writer->add_write(write.kind, write.key);
+    }
+  }
+  TM_ASSIGN(ChangeFileMeta meta, writer->finish());
+  edit.added_changes.push_back(meta);
+  return {};
+}
+
+Status merge_live(const JobContext& context, const CompactionPlan& plan) {
+  const auto state = context.versions.acquire();
+  const Version& version = *state->version;
+  const size_t output_level = plan.level + 1;
+  SegmentReadOptions read;
+  read.fill_cache = false;
+  read.read_ahead_bytes = kReadAheadBytes;
+  std::vector<std::unique_ptr<EntryIterator>> sources;
+  if (plan.level == 0) {
+    for (const SegmentRef& s : plan.upper) sources.push_back(std::make_unique<RunIterator>(SortedRun{s}, read));
+  } else {
+    sources.push_back(std::make_unique<RunIterator>(plan.upper, read));
+  }
+  if (!plan.lower.empty()) sources.push_back(std::make_unique<RunIterator>(plan.lower, read));
+
+  OutputFiles live(context.versions, context.options, SegmentKind::kLive, context.options.segment_bytes);
+  OutputFiles history(context.versions, context.options, SegmentKind::kHistory, context.options.segment_bytes);
+  VersionSplitter splitter(live, history, context.horizon, [&](std::string_view key) {
+    return !live_may_contain(version, output_level + 1, key, filter_hash(key));
+  });
+  MergingIterator merged(std::move(sources));
+  for (merged.seek({}, Versionstamp::max()); merged.valid(); merged.next()) {
+    if (context.stopping.load(std::memory_order_relaxed)) return fail(ErrorCode::kShutdown, "a merge was given up");
+    TM_TRY(splitter.add(merged));
+  }
+  TM_TRY(merged.status());
+  TM_TRY(live.finish());
+  TM_TRY(history.finish());
+
+  ManifestEdit edit;
+  add_outputs(edit, live, output_level);
+  add_history(edit, history);
+  for (const SegmentRef& s : plan.upper) edit.removed_segments.push_back(s->meta().number);
+  for (const SegmentRef& s : plan.lower) edit.removed_segments.push_back(s->meta().number);
+  add_horizon(edit, context);
+  add_change_removal(edit, context);
+  TM_TRY(publish(context, edit, nullptr));
+  live.release();
+  history.release();
+  return {};
+}
+
+Status merge_history(const JobContext& context, const CompactionPlan& plan) {
+  SegmentReadOptions read;
+  read.fill_cache = false;
+  read.read_ahead_bytes = kReadAheadBytes;
+  std::vector<std::unique_ptr<EntryIterator>> sources;
+  ManifestEdit edit;
+  for (const HistoryRun& run : plan.runs) {
+    sources.push_back(std::make_unique<RunIterator>(run.segments, read));
+    for (const SegmentRef& s : run.segments) edit.removed_segments.push_back(s->meta().number);
+  }
+  OutputFiles history(context.versions, context.options, SegmentKind::kHistory, context.options.segment_bytes);
+  MergingIterator merged(std::move(sources));
+  std::string key;
+  Versionstamp stamp;
+  bool any = false;
+  for (merged.seek({}, Versionstamp::max()); merged.valid(); merged.next()) {
+    if (context.stopping.load(std::memory_order_relaxed)) return fail(ErrorCode::kShutdown, "a merge was given up");
+    if (any && merged.stamp() == stamp && merged.key() == key) continue;
+    any = true;
+    key = merged.key();
+    stamp = merged.stamp();
+    if (droppable(merged.superseded(), context.horizon)) continue;
+    TM_TRY(history.add(merged.key(), merged.stamp(), merged.superseded(), merged.tombstone(), merged.value()));
+  }
+  TM_TRY(merged.status());
+  TM_TRY(history.finish());
+  add_history(edit, history);
+  add_horizon(edit, context);
+  add_change_removal(edit, context);
+  TM_TRY(publish(context, edit, nullptr));
+  history.release();
+  return {};
+}
+
+}  // namespace
+
+Status flush_memtable(const JobContext& context, const Memtable& memtable, uint64_t next_first_wal) {
+  VersionSet& versions = context.versions;
+  const auto state = versions.acquire();
+  OutputFiles live(versions, context.options, SegmentKind::kLive, 0);
+  OutputFiles history(versions, context.options, SegmentKind::kHistory, 0);
+  VersionSplitter splitter(live, history, context.horizon, [&](std::string_view key) {
+    return !live_may_contain(*state->version, 0, key, filter_hash(key));
+  });
+  Memtable::Iterator it(memtable);
+  for (it.seek({}, Versionstamp::max()); it.valid(); it.next()) TM_TRY(splitter.add(it));
+  TM_TRY(live.finish());
+  TM_TRY(history.finish());
+
+  ManifestEdit edit;
+  add_outputs(edit, live, 0);
+  add_history(edit, history);
+  edit.flushed_stamp = memtable.last_stamp();
+  edit.flushed_timestamp_ms = memtable.last_timestamp_ms();
+  edit.oldest_wal = next_first_wal;
+  add_horizon(edit, context);
+  const uint64_t changes_number = versions.new_file_number();
+  const std::string changes_path = versions.path(FileType::kChanges, changes_number);
+  Status done = write_changes(versions, memtable, changes_path, changes_number, edit);
+  if (done) done = publish(context, edit, &memtable);
+  if (!done) {
+    (void)versions.fs().remove(changes_path).has_value();
+    return done;
+  }
+  live.release();
+  history.release();
+  return {};
+}
+
+bool changes_below(const ManifestState& state, Versionstamp horizon) {
+  return std::any_of(state.changes.begin(), state.changes.end(),
+                     [&](const auto& change) { return change.second.last_stamp < horizon; });
+}
+
+Status run_plan(const JobContext& context, const CompactionPlan& plan) {
+  ManifestEdit edit;
+  switch (plan.kind) {
+    case CompactionPlan::Kind::kNone: return {};
+    case CompactionPlan::Kind::kMergeLive: return merge_live(context, plan);
+    case CompactionPlan::Kind::kMergeHistory: return merge_history(context, plan);
+    case CompactionPlan::Kind::kTrimChanges: break;
+    case CompactionPlan::Kind::kDropHistory:
+      for (const SegmentRef& s : plan.upper) edit.removed_segments.push_back(s->meta().number);
+      break;
+    case CompactionPlan::Kind::kMoveLive:
+      for (const SegmentRef& s : plan.upper) {
+        edit.removed_segments.push_back(s->meta().number);
+        edit.added_segments.push_back({plan.level + 1, s->meta()});
+      }
+      break;
+  }
+  add_horizon(edit, context);
+  add_change_removal(edit, context);
+  return publish(context, edit, nullptr);
+}
+
+}  // namespace tidemark

@@ -1,0 +1,37 @@
+// The work of the background: one memtable to segments, one plan carried out.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <memory>
+
+#include "engine/base/status.h"
+#include "engine/compaction/picker.h"
+#include "engine/memtable/memtable.h"
+#include "engine/mvcc/version_set.h"
+#include "engine/options.h"
+
+namespace tidemark {
+
+struct JobContext {
+  VersionSet& versions;
+  const DatabaseOptions& options;
+  // Versions superseded at or below may be dropped; becomes durable with the job's result.
+  Versionstamp horizon;
+  int64_t retention_clock_ms = 0;
+  // Set when the database is being closed: a merge gives up at the next entry, with kShutdown.
+  const std::atomic<bool>& stopping;
+};
+
+// Writes the oldest frozen memtable to segments and a change file and takes it out of the state.
+// REQUIRES: all in it is durable; no other flush runs.
+Status flush_memtable(const JobContext& context, const Memtable& memtable, uint64_t next_first_wal);
+
+// Whether a change file lies wholly below the horizon.
+bool changes_below(const ManifestState& state, Versionstamp horizon);
+
+// Carries out a plan that was made from the current version. REQUIRES: no other plan is being carried out.
+Status run_plan(const JobContext& context, const CompactionPlan& plan);
+
+}  // namespace tidemark

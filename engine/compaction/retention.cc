@@ -1,0 +1,76 @@
+#include "engine/compaction/retention.h"
+
+#include <algorithm>
+#include <vector>
+
+#include "engine/changes/change_file.h"
+#include "engine/compaction/picker.h"
+
+namespace tidemark {
+namespace {
+
+constexpr int64_t kJumpUs = int64_t{3600} * 1'000'000;
+
+}  // namespace
+
+RetentionClock::RetentionClock(Clock& clock, int64_t stored_ms, LogSink log)
+    : clock_(clock), log_(std::move(log)), monotonic_us_(clock.monotonic_us()), wall_us_(clock.wall_us()) {
+  const int64_t wall_ms = wall_us_ / 1000;
+  now_ms_ = stored_ms == 0 ? wall_ms : std::min(stored_ms, wall_ms);
+}
+
+int64_t RetentionClock::now_ms() {
+  MutexLock lock(mutex_);
+  const int64_t monotonic_us = clock_.monotonic_us(), wall_us = clock_.wall_us();
+  const int64_t passed_us = monotonic_us - monotonic_us_;
+  const int64_t jump_us = (wall_us - wall_us_) - passed_us;
+  if ((jump_us > kJumpUs || jump_us < -kJumpUs) && log_)
+    log_(LogLevel::kWarning, "the wall clock jumped by " + std::to_string(jump_us / 1'000'000) +
+                                 " seconds; history does not age by it");
+  now_ms_ = std::max(now_ms_, std::min(now_ms_ + passed_us / 1000, wall_us / 1000));
+  monotonic_us_ += passed_us / 1000 * 1000;
+  wall_us_ = wall_us - passed_us % 1000;
+  return now_ms_;
+}
+
+Result<Versionstamp> retention_target(VersionSet& versions, const ManifestState& state, const Retention& retention,
+                                      int64_t now_ms) {
+  switch (retention.kind) {
+    case Retention::Kind::kForever: return Versionstamp::min();
+    case Retention::Kind::kNone: return state.flushed_stamp;
+    case Retention::Kind::kDuration: break;
+  }
+  const int64_t reaches_to_ms = now_ms - retention.duration_ms;
+  if (state.flushed_timestamp_ms <= reaches_to_ms) return state.flushed_stamp;
+  const ChangeFileMeta* holder = nullptr;
+  for (const auto& [number, meta] : state.changes)
+    if (meta.first_timestamp_ms <= reaches_to_ms && (holder == nullptr || meta.first_stamp > holder->first_stamp))
+      holder = &meta;
+  if (holder == nullptr) return Versionstamp::min();
+  if (holder->last_timestamp_ms <= reaches_to_ms) return holder->last_stamp;
+  TM_ASSIGN(const auto reader, ChangeFileReader::open(versions.fs(), versions.path(FileType::kChanges, holder->number), *holder));
+  return reader->floor(reaches_to_ms);
+}
+
+std::optional<Versionstamp> ceiling_target(const Version& version, uint64_t max_bytes) {
+  const uint64_t bytes = version.history_bytes();
+  if (bytes <= max_bytes) return std::nullopt;
+  const auto dropped = [&](Versionstamp horizon) {
+    uint64_t sum = 0;
+    for (const HistoryRun& run : version.history)
+      for (const SegmentRef& s : run.segments) sum += droppable_bytes(s->meta(), horizon);
+    return sum;
+  };
+  uint64_t low = 0, high = 0;
+  for (const HistoryRun& run : version.history) high = std::max(high, run.max_superseded.number);
+  while (low < high) {
+    const uint64_t middle = low + (high - low) / 2;
+    if (bytes - dropped({middle, UINT16_MAX}) <= max_bytes)
+      high = middle;
+    else
+      low = middle + 1;
+  }
+  return Versionstamp{low, UINT16_MAX};
+}
+
+}  // namespace tidemark

@@ -1,0 +1,35 @@
+// What becomes of each version that a flush or a merge meets: it stays live, moves to history, or is dropped.
+#pragma once
+
+#include <functional>
+#include <string>
+#include <string_view>
+
+#include "engine/base/status.h"
+#include "engine/compaction/output_files.h"
+#include "engine/format/entry_iterator.h"
+
+namespace tidemark {
+
+class VersionSplitter {
+ public:
+  // `horizon`: nobody reads below it any more, once it is durable. `nothing_beneath(key)`: no older live version of
+  // the key exists outside of what is being merged.
+  VersionSplitter(OutputFiles& live, OutputFiles& history, Versionstamp horizon,
+                  std::function<bool(std::string_view)> nothing_beneath)
+      : live_(live), history_(history), horizon_(horizon), nothing_beneath_(std::move(nothing_beneath)) {}
+
+  // Entries in order, each key's newest first.
+  Status add(const EntryIterator& entry);
+
+ private:
+  OutputFiles& live_;
+  OutputFiles& history_;
+  const Versionstamp horizon_;
+  const std::function<bool(std::string_view)> nothing_beneath_;
+  bool any_ = false;
+  std::string key_;
+  Versionstamp newer_;  // the version of key_ met last
+};
+
+}  // namespace tidemark

@@ -1,0 +1,213 @@
+#include "engine/database.h"
+
+#include <cstdio>
+
+#include "engine/base/check.h"
+#include "engine/compaction/background.h"
+#include "engine/engine_impl.h"
+#include "engine/mvcc/commit_pipeline.h"
+#include "engine/mvcc/point_read.h"
+#include "engine/mvcc/scan_cursor.h"
+#include "engine/mvcc/snapshot_registry.h"
+#include "engine/recovery/recovery.h"
+
+namespace tidemark {
+namespace {
+
+// A chain of more WAL files than this is flushed away when the database is opened.
+constexpr size_t kWalFilesMax = 8;
+
+class View final : public ReadView {
+ public:
+  View(std::shared_ptr<const ReadState> state, Versionstamp at, WadingObserver* observer)
+      : state_(std::move(state)), at_(at), observer_(observer) {}
+
+  Versionstamp versionstamp() const override { return at_; }
+
+  Result<std::optional<PinnedValue>> get(std::string_view key, const ReadOptions& options) const override {
+    SegmentReadOptions read;
+    read.memory_only = options.memory_only;
+    TM_ASSIGN(auto found, read_point(*state_, key, at_, read));
+    if (!found) return std::nullopt;
+    std::shared_ptr<const void> owner;
+    if (found->block != nullptr)
+      owner = std::move(found->block);
+    else
+      owner = state_;
+    return PinnedValue(found->value, found->stamp, std::move(owner));
+  }
+
+  std::unique_ptr<Cursor> scan(const ScanRange& range, const ReadOptions& options) const override {
+    return std::make_unique<ScanCursor>(state_, at_, range, options, observer_);
+  }
+
+ private:
+  const std::shared_ptr<const ReadState> state_;
+  const Versionstamp at_;
+  WadingObserver* const observer_;
+};
+
+class DatabaseImpl final : public Database, private WadingObserver {
+ public:
+  DatabaseImpl(EngineImpl& engine, const DatabaseOptions& options, Recovered recovered)
+      : id_{recovered.versions->database_id()},
+        epoch_(recovered.epoch),
+        lock_(std::move(recovered.lock)),
+        versions_(std::move(recovered.versions)),
+        snapshots_(std::make_shared<SnapshotRegistry>(versions_->manifest_state().horizon)),
+        background_({options, &engine.clock(), &engine.executor(), versions_.get(), snapshots_.get(), engine.log()}),
+        pipeline_({options, &engine.clock(), &engine.executor(), versions_.get(), epoch_, recovered.last,
+                   std::move(recovered.wal), [this] { background_.schedule_flush(); }, engine.log()}) {
+    background_.set_pipeline(&pipeline_);
+  }
+
+  ~DatabaseImpl() override { (void)close().has_value(); }
+
+  const DatabaseId& id() const override { return id_; }
+  uint8_t epoch() const override { return epoch_; }
+  Versionstamp head() const override { return pipeline_.head().stamp; }
+  int64_t head_timestamp_ms() const override { return pipeline_.head().timestamp_ms; }
+  Versionstamp horizon() const override { return snapshots_->horizon(); }
+
+  void submit(CommitRequest& request) override { pipeline_.submit(request); }
+  CommitOutcome commit(CommitRequest& request) override { return pipeline_.commit(request); }
+
+  std::unique_ptr<ReadView> read() const override {
+    while (true) {
+      auto state = versions_->acquire();
+      const Versionstamp at = pipeline_.head().stamp;
+      // If the memtable was switched in between, commits up to `at` may be in the next one.
+      if (versions_->is_active(state->active.get()))
+        return std::make_unique<View>(std::move(state), at, observer());
+    }
+  }
+  std::unique_ptr<ReadView> read(const Snapshot& snapshot) const override {
+    return std::make_unique<View>(versions_->acquire(), snapshot.versionstamp(), observer());
+  }
+  Result<std::shared_ptr<Snapshot>> pin(Versionstamp at) override { return snapshots_->pin(at, head()); }
+  std::shared_ptr<Snapshot> pin_head() override {
+    while (true) {
+      // Fails only if the horizon has moved beyond the head that was read just now.
+      const Versionstamp at = head();
+      if (auto pinned = snapshots_->pin(at, at)) return std::move(*pinned);
+    }
+  }
+
+  void set_retention(const Retention& retention) override { background_.set_retention(retention); }
+
+  DatabaseStats stats() const override {
+    DatabaseStats stats;
+    const CommitCounters& counters = pipeline_.counters();
+    stats.commits = counters.commits;
+    stats.commit_groups = counters.groups;
+    stats.syncs = counters.syncs;
+    stats.write_delay_us = counters.delay_us;
+    stats.flushes = background_.flushes();
+    stats.compactions = background_.compactions();
+    stats.wal_bytes = pipeline_.wal_bytes();
+    const auto state = versions_->acquire();
+    stats.memtable_bytes = state->active->bytes();
+    for (const auto& memtable : state->frozen) stats.memtable_bytes += memtable->bytes();
+    const auto add = [](LevelStats& level, const SegmentRef& segment) {
+      ++level.segments;
+      level.bytes += segment->meta().file_bytes;
+      level.entries += segment->meta().entries;
+      level.tombstones += segment->meta().tombstones;
+    };
+    for (size_t level = 0; level < kLevels; ++level) {
+      stats.live.emplace_back().level = static_cast<int>(level);
+      for (const SegmentRef& segment : state->version->live[level]) add(stats.live.back(), segment);
+    }
+    for (const HistoryRun& run : state->version->history)
+      for (const SegmentRef& segment : run.segments) add(stats.history, segment);
+    for (const auto& [number, meta] : versions_->manifest_state().changes) stats.change_file_bytes += meta.file_bytes;
+    return stats;
+  }
+
+  Status flush() override {
+    TM_TRY(pipeline_.freeze());
+    background_.schedule_flush();
+    return background_.wait_idle();
+  }
+  Status wait_idle() override { return background_.wait_idle(); }
+  Status compact() override {
+    TM_TRY(flush());
+    return background_.compact_fully();
+  }
+
+  Status close() override {
+    {
+      MutexLock lock(close_mutex_);
+      if (std::exchange(closed_, true)) return {};
+    }
+    Status closed = pipeline_.close();
+    background_.stop();
+    // Segments that readers no longer hold are let go before the lock is.
+    lock_.reset();
+    return closed;
+  }
+
+  // For recovery: a log that has grown to many files is flushed away.
+  void flush_in_background() {
+    struct Freeze final : CommitRequest {
+      Result<Decision> run(Transaction&) override { return Decision::kAbort; }
+      void done(const CommitOutcome&) override { delete this; }
+    };
+    pipeline_.want_freeze();
+    pipeline_.submit(*new Freeze());
+  }
+  void start() { background_.schedule_compaction(); }
+
+ private:
+  void on_wading() override { background_.schedule_compaction(); }
+  WadingObserver* observer() const { return const_cast<DatabaseImpl*>(this); }
+
+  const DatabaseId id_;
+  const uint8_t epoch_;
+  std::unique_ptr<FileLock> lock_;
+  const std::unique_ptr<VersionSet> versions_;
+  const std::shared_ptr<SnapshotRegistry> snapshots_;
+  Background background_;
+  CommitPipeline pipeline_;
+  Mutex close_mutex_;
+  bool closed_ TM_GUARDED_BY(close_mutex_) = false;
+};
+
+Status check_options(const DatabaseOptions& options) {
+  const auto refuse = [](const char* what) { return fail(ErrorCode::kInvalidArgument, what); };
+  if (options.memtable_bytes < 4096) return refuse("memtable_bytes must be at least 4096");
+  if (options.max_frozen_memtables < 1) return refuse("max_frozen_memtables must be at least 1");
+  if (options.block_bytes < 64) return refuse("block_bytes must be at least 64");
+  if (options.level0_compaction_trigger < 1) return refuse("level0_compaction_trigger must be at least 1");
+  if (options.level_multiplier < 2) return refuse("level_multiplier must be at least 2");
+  if (options.history_run_trigger < 2) return refuse("history_run_trigger must be at least 2");
+  return {};
+}
+
+}  // namespace
+
+std::string DatabaseId::text() const {
+  std::string out;
+  for (size_t i = 0; i < bytes.size(); ++i) {
+    char hex[3];
+    std::snprintf(hex, sizeof hex, "%02x", static_cast<unsigned>(static_cast<uint8_t>(bytes[i])));
+    if (i == 4 || i == 6 || i == 8 || i == 10) out.push_back('-');
+    out += hex;
+  }
+  return out;
+}
+
+Result<std::unique_ptr<Database>> Database::open(Engine& engine, const std::string& path,
+                                                 const DatabaseOptions& options) {
+  TM_TRY(check_options(options));
+  auto& impl = static_cast<EngineImpl&>(engine);
+  TM_ASSIGN(Recovered recovered,
+            recover(impl.file_system(), path, options.create_if_missing, impl.open_segments(), impl.log()));
+  const bool many_files = recovered.wal_files > kWalFilesMax;
+  auto database = std::make_unique<DatabaseImpl>(impl, options, std::move(recovered));
+  if (many_files) database->flush_in_background();
+  database->start();
+  return database;
+}
+
+}  // namespace tidemark

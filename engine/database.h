@@ -1,0 +1,124 @@
+// The public face of the storage engine: one database, in one folder, every version of every key.
+//
+// All functions may be called from any thread, unless said otherwise.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "engine/base/status.h"
+#include "engine/base/versionstamp.h"
+#include "engine/options.h"
+#include "engine/snapshot.h"
+#include "engine/transaction.h"
+
+namespace tidemark {
+
+// 16 random bytes naming one line of history.
+struct DatabaseId {
+  std::string bytes;  // 16 bytes
+  // "xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx", lower case.
+  std::string text() const;
+};
+
+struct LevelStats {
+  int level = 0;
+  uint64_t segments = 0;
+  uint64_t bytes = 0;
+  uint64_t entries = 0;
+  uint64_t tombstones = 0;
+};
+
+struct DatabaseStats {
+  uint64_t commits = 0;           // since it was opened, as are the next four
+  uint64_t commit_groups = 0;
+  uint64_t syncs = 0;
+  uint64_t flushes = 0;
+  uint64_t compactions = 0;
+  uint64_t memtable_bytes = 0;    // active and frozen
+  uint64_t wal_bytes = 0;         // of live WAL files
+  std::vector<LevelStats> live;   // by level, level 0 first
+  LevelStats history;
+  uint64_t change_file_bytes = 0;
+  uint64_t write_delay_us = 0;    // summed, by back-pressure
+};
+
+// What all databases of a process share: caches, background threads, file handles.
+class Engine {
+ public:
+  // Components left null become the real ones.
+  static std::unique_ptr<Engine> create(const EngineOptions& options, const EngineComponents& components = {});
+  // REQUIRES: every Database opened with it is gone.
+  virtual ~Engine() = default;
+  virtual Executor& executor() = 0;
+  virtual Clock& clock() = 0;
+  virtual FileSystem& file_system() = 0;
+};
+
+class Database {
+ public:
+  // Opens the database in folder `path`, after recovery if need be; everything served is durable. Creates it if
+  // missing and asked for (the parent folder must exist). Errors: kLocked, kNotFound, kNewerFormat, kCorruption
+  // (with file and offset), kIo, kInvalidArgument (a folder that is something else).
+  static Result<std::unique_ptr<Database>> open(Engine& engine, const std::string& path,
+                                                const DatabaseOptions& options);
+
+  // Closes cleanly, as close() does, and drops errors.
+  virtual ~Database() = default;
+
+  virtual const DatabaseId& id() const = 0;
+  virtual uint8_t epoch() const = 0;
+  // The newest committed versionstamp; Versionstamp::min() if there never was a commit.
+  virtual Versionstamp head() const = 0;
+  // The commit timestamp of head, 0 if there never was a commit.
+  virtual int64_t head_timestamp_ms() const = 0;
+  // The oldest versionstamp that can still be read.
+  virtual Versionstamp horizon() const = 0;
+
+  // Queues a transaction; request.done() tells the outcome. Never blocks on I/O.
+  virtual void submit(CommitRequest& request) = 0;
+  // Runs a transaction and waits for its outcome; the calling thread may lead a group of commits.
+  // `request.done()` is not called.
+  virtual CommitOutcome commit(CommitRequest& request) = 0;
+
+  // A view of head.
+  virtual std::unique_ptr<ReadView> read() const = 0;
+  // A view of the snapshot's moment.
+  virtual std::unique_ptr<ReadView> read(const Snapshot& snapshot) const = 0;
+  // Pins a moment between horizon and head. kBeyondHorizon, naming the range, otherwise.
+  virtual Result<std::shared_ptr<Snapshot>> pin(Versionstamp at) = 0;
+  // Pins head.
+  virtual std::shared_ptr<Snapshot> pin_head() = 0;
+
+  virtual void set_retention(const Retention& retention) = 0;
+  virtual DatabaseStats stats() const = 0;
+
+  // Writes the memtable, if not empty, to segments and waits for it.
+  virtual Status flush() = 0;
+  // Waits until no flush or compaction is under way or due.
+  virtual Status wait_idle() = 0;
+  // Merges everything down: one sorted run of live segments, history without what the horizon has passed.
+  virtual Status compact() = 0;
+
+  // Refuses new commits (kShutdown), answers those it took, writes the log's final promise, releases the lock.
+  // Reads must have ended. Calling it twice does nothing.
+  virtual Status close() = 0;
+};
+
+// A blocking transaction from a callable: Result<CommitRequest::Decision>(Transaction&).
+template <class F>
+CommitOutcome commit(Database& database, F&& function) {
+  struct Request final : CommitRequest {
+    explicit Request(F& f) : f(f) {}
+    Result<Decision> run(Transaction& t) override { return f(t); }
+    void done(const CommitOutcome&) override {}
+    F& f;
+  } request(function);
+  return database.commit(request);
+}
+
+}  // namespace tidemark

@@ -1,0 +1,19 @@
+#include "engine/engine_impl.h"
+#include "engine/io/posix_file_system.h"
+
+namespace tidemark {
+
+EngineImpl::EngineImpl(const EngineOptions& options, const EngineComponents& components)
+    : fs_(components.file_system != nullptr ? *components.file_system : posix_file_system()),
+      clock_(components.clock != nullptr ? *components.clock : system_clock()),
+      log_(components.log),
+      cache_(options.block_cache_bytes),
+      open_segments_(fs_, cache_, options.max_open_segments),
+      own_executor_(components.executor != nullptr ? nullptr : make_thread_executor({})),
+      executor_(components.executor != nullptr ? components.executor : own_executor_.get()) {}
+
+std::unique_ptr<Engine> Engine::create(const EngineOptions& options, const EngineComponents& components) {
+  return std::make_unique<EngineImpl>(options, components);
+}
+
+}  // namespace tidemark

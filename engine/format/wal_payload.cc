@@ -1,0 +1,74 @@
+#include "engine/format/wal_payload.h"
+
+#include "engine/base/coding.h"
+
+namespace tidemark {
+
+void store_wal_commit(char* header, Versionstamp stamp, int64_t timestamp_ms, uint32_t writes) {
+  const auto raw = stamp.bytes();
+  std::memcpy(header, raw.data(), raw.size());
+  store_le64(header + 10, static_cast<uint64_t>(timestamp_ms));
+  store_le32(header + 18, writes);
+}
+
+void put_wal_write(std::string& payload, WriteKind kind, std::string_view key, std::string_view value) {
+  payload.push_back(static_cast<char>(kind));
+  put_bytes(payload, key);
+  if (kind == WriteKind::kPut) put_bytes(payload, value);
+}
+
+std::string encode_ingest(const WalIngest& ingest) {
+  std::string out;
+  out.push_back(static_cast<char>(WalRecordType::kIngest));
+  put_stamp(out, ingest.last_stamp);
+  put_le64(out, static_cast<uint64_t>(ingest.timestamp_ms));
+  put_varint(out, ingest.segments.size());
+  for (const SegmentMeta& meta : ingest.segments) put_segment_meta(out, meta);
+  return out;
+}
+
+namespace {
+
+Status malformed() { return fail(ErrorCode::kCorruption, "a WAL record with a good checksum is malformed"); }
+
+Status visit_group(ByteReader& in, WalVisitor& visitor) {
+  while (!in.at_end()) {
+    const Versionstamp stamp = read_stamp(in);
+    const int64_t timestamp_ms = static_cast<int64_t>(in.le64());
+    const uint32_t writes = in.le32();
+    if (!in.ok()) return malformed();
+    TM_TRY(visitor.on_commit(stamp, timestamp_ms, writes));
+    for (uint32_t i = 0; i < writes; ++i) {
+      const uint8_t kind = in.u8();
+      const std::string_view key = in.bytes();
+      const std::string_view value = kind == 0 ? in.bytes() : std::string_view();
+      if (!in.ok() || kind > 1 || key.empty()) return malformed();
+      TM_TRY(visitor.on_write(static_cast<WriteKind>(kind), key, value));
+    }
+  }
+  return {};
+}
+
+}  // namespace
+
+Status visit_wal_payload(std::string_view payload, WalVisitor& visitor) {
+  ByteReader in(payload);
+  switch (static_cast<WalRecordType>(in.u8())) {
+    case WalRecordType::kGroup: return visit_group(in, visitor);
+    case WalRecordType::kIngest: {
+      WalIngest ingest;
+      ingest.last_stamp = read_stamp(in);
+      ingest.timestamp_ms = static_cast<int64_t>(in.le64());
+      const uint64_t count = in.varint();
+      for (uint64_t i = 0; i < count && in.ok(); ++i) ingest.segments.push_back(read_segment_meta(in));
+      if (!in.ok() || !in.at_end()) return malformed();
+      return visitor.on_ingest(ingest);
+    }
+    case WalRecordType::kClose:
+      if (!in.ok() || !in.at_end()) return malformed();
+      return {};
+  }
+  return malformed();
+}
+
+}  // namespace tidemark

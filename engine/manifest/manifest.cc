@@ -1,0 +1,203 @@
+#include "engine/manifest/manifest.h"
+
+#include <algorithm>
+#include <vector>
+
+#include "engine/base/check.h"
+#include "engine/base/coding.h"
+#include "engine/base/hash.h"
+#include "engine/format/file_names.h"
+#include "engine/format/log_record.h"
+#include "engine/log/log_file_reader.h"
+
+// A manifest is a log of edits that begins with a whole state. CURRENT, replaced by rename, says which file counts:
+// so the newest file being damaged is never mistaken for it not having been finished.
+
+namespace tidemark {
+namespace {
+
+constexpr std::string_view kCurrentMagic = "TIDECUR\n";
+constexpr uint32_t kCurrentFormatVersion = 1;
+constexpr size_t kCurrentBytes = 48;
+constexpr uint64_t kRollBytes = uint64_t{1} << 20;  // a manifest is rolled when its edits exceed this and the snapshot
+
+std::string encode_current(const std::string& database_id, uint64_t manifest_number) {
+  std::string out(kCurrentMagic);
+  put_le32(out, kCurrentFormatVersion);
+  put_le32(out, 0);
+  out += database_id;
+  put_le64(out, manifest_number);
+  put_le64(out, xxh3(out));
+  TM_CHECK(out.size() == kCurrentBytes);
+  return out;
+}
+
+std::unexpected<Error> broken_rule(const std::string& what) {
+  return fail(ErrorCode::kCorruption, "the manifest breaks a rule: " + what);
+}
+
+}  // namespace
+
+Status ManifestState::apply(const ManifestEdit& edit) {
+  if (edit.snapshot) *this = ManifestState();
+  ManifestState next = *this;
+  if (edit.epoch) next.epoch = *edit.epoch;
+  if (edit.next_file_number) next.next_file_number = std::max(next.next_file_number, *edit.next_file_number);
+  if (edit.oldest_wal) next.oldest_wal = *edit.oldest_wal;
+  if (edit.newest_wal) next.newest_wal = *edit.newest_wal;
+  if (edit.flushed_stamp) next.flushed_stamp = *edit.flushed_stamp;
+  if (edit.flushed_timestamp_ms) next.flushed_timestamp_ms = *edit.flushed_timestamp_ms;
+  if (edit.horizon) next.horizon = std::max(next.horizon, *edit.horizon);
+  if (edit.retention_clock_ms) next.retention_clock_ms = std::max(next.retention_clock_ms, *edit.retention_clock_ms);
+  if (next.flushed_stamp < flushed_stamp) return broken_rule("the flushed versionstamp goes back");
+  if (next.oldest_wal < oldest_wal || next.newest_wal < newest_wal) return broken_rule("a WAL number goes back");
+
+  for (uint64_t number : edit.removed_segments)
+    if (next.segments.erase(number) == 0)
+      return broken_rule("segment " + std::to_string(number) + " is removed without being there");
+  for (const PlacedSegment& added : edit.added_segments) {
+    if (added.meta.kind == SegmentKind::kLive && added.place >= kLevels) return broken_rule("a level does not exist");
+    if (!next.segments.emplace(added.meta.number, added).second)
+      return broken_rule("segment " + std::to_string(added.meta.number) + " is added twice");
+  }
+  for (uint64_t number : edit.removed_changes)
+    if (next.changes.erase(number) == 0)
+      return broken_rule("change file " + std::to_string(number) + " is removed without being there");
+  for (const ChangeFileMeta& added : edit.added_changes)
+    if (!next.changes.emplace(added.number, added).second)
+      return broken_rule("change file " + std::to_string(added.number) + " is added twice");
+
+  if (!edit.added_segments.empty()) {
+    std::vector<const PlacedSegment*> sorted;
+    for (const auto& [number, segment] : next.segments)
+      if (segment.meta.kind == SegmentKind::kLive && segment.place > 0) sorted.push_back(&segment);
+    std::sort(sorted.begin(), sorted.end(), [](const PlacedSegment* a, const PlacedSegment* b) {
+      return a->place != b->place ? a->place < b->place : a->meta.smallest_key < b->meta.smallest_key;
+    });
+    for (size_t i = 1; i < sorted.size(); ++i)
+      if (sorted[i - 1]->place == sorted[i]->place && sorted[i - 1]->meta.largest_key >= sorted[i]->meta.smallest_key)
+        return broken_rule("segments " + std::to_string(sorted[i - 1]->meta.number) + " and " +
+                           std::to_string(sorted[i]->meta.number) + " of level " + std::to_string(sorted[i]->place) +
+                           " overlap");
+  }
+  *this = std::move(next);
+  return {};
+}
+
+ManifestEdit ManifestState::as_snapshot() const {
+  ManifestEdit edit;
+  edit.snapshot = true;
+  edit.epoch = epoch;
+  edit.next_file_number = next_file_number;
+  edit.oldest_wal = oldest_wal;
+  edit.newest_wal = newest_wal;
+  edit.flushed_stamp = flushed_stamp;
+  edit.flushed_timestamp_ms = flushed_timestamp_ms;
+  edit.horizon = horizon;
+  edit.retention_clock_ms = retention_clock_ms;
+  for (const auto& [number, segment] : segments) edit.added_segments.push_back(segment);
+  for (const auto& [number, meta] : changes) edit.added_changes.push_back(meta);
+  return edit;
+}
+
+Result<std::unique_ptr<Manifest>> Manifest::create(FileSystem& fs, const std::string& dir,
+                                                   const std::string& database_id, uint64_t epoch) {
+  std::unique_ptr<Manifest> manifest(new Manifest(fs, dir));
+  manifest->database_id_ = database_id;
+  manifest->state_.epoch = epoch;
+  TM_TRY(manifest->roll());
+  return manifest;
+}
+
+Result<std::unique_ptr<Manifest>> Manifest::open(FileSystem& fs, const std::string& dir) {
+  std::unique_ptr<Manifest> manifest(new Manifest(fs, dir));
+  const std::string path = file_path(dir, FileType::kCurrent, 0);
+  TM_ASSIGN(const std::string current, read_file(fs, path, 4096));
+  if (current.size() < 16 || !current.starts_with(kCurrentMagic))
+    return fail(ErrorCode::kCorruption, path + " at offset 0: not a tidemark database");
+  if (const uint32_t version = load_le32(current.data() + 8); version > kCurrentFormatVersion)
+    return fail(ErrorCode::kNewerFormat, path + ": database format version " + std::to_string(version) +
+                                             " is newer than this program's " +
+                                             std::to_string(kCurrentFormatVersion));
+  if (current.size() != kCurrentBytes ||
+      load_le64(current.data() + 40) != xxh3(std::string_view(current).substr(0, 40)))
+    return fail(ErrorCode::kCorruption, path + " at offset 0: the file does not match its checksum");
+  manifest->database_id_ = current.substr(16, 16);
+  manifest->number_ = load_le64(current.data() + 32);
+
+  const std::string log_path = file_path(dir, FileType::kManifest, manifest->number_);
+  TM_ASSIGN(auto log, LogFileReader::open(fs, log_path, LogKind::kManifest, manifest->database_id_, manifest->number_));
+  bool any = false;
+  while (true) {
+    const uint64_t offset = log.offset();
+    TM_ASSIGN(const auto record, log.next(std::nullopt));
+    if (!record) break;
+    const auto context = log_path + " at offset " + std::to_string(offset);
+    auto edit = decode_manifest_edit(record->payload);
+    if (!edit) return fail_within(context, edit.error());
+    if (auto applied = manifest->state_.apply(*edit); !applied) return fail_within(context, applied.error());
+    any = true;
+  }
+  // The first record was durable before CURRENT named the file.
+  if (!any)
+    return fail(ErrorCode::kCorruption, log_path + " at offset " + std::to_string(kLogHeaderBytes) +
+                                            ": no intact record, though the first was durable");
+  manifest->skip_file_numbers(manifest->number_ + 1);
+  return manifest;
+}
+
+Status Manifest::roll() {
+  const uint64_t number = new_file_number();
+  const uint64_t old_number = number_;
+  TM_ASSIGN(auto file, fs_.open(file_path(dir_, FileType::kManifest, number), OpenMode::kCreate));
+  const LogHeader header{LogKind::kManifest, database_id_, number, old_number, 0};
+  std::string bytes = encode_log_header(header);
+  std::string record(kRecordHeaderBytes, '\0');
+  record += encode_manifest_edit(state_.as_snapshot());
+  finish_record(record, log_salt(LogKind::kManifest, database_id_, number), kLogHeaderBytes, 0);
+  bytes += record;
+  TM_TRY(file->write_at(0, bytes));
+  TM_TRY(file->sync_data());
+  TM_TRY(fs_.sync_dir(dir_));
+  TM_TRY(write_file_atomically(fs_, file_path(dir_, FileType::kCurrent, 0), encode_current(database_id_, number)));
+  file_ = std::move(file);
+  number_ = number;
+  end_ = snapshot_bytes_ = bytes.size();
+  // Of no use any more; recovery removes it if this does not.
+  if (old_number != 0) (void)fs_.remove(file_path(dir_, FileType::kManifest, old_number)).has_value();
+  return {};
+}
+
+Status Manifest::append(const ManifestEdit& edit) {
+  std::string record(kRecordHeaderBytes, '\0');
+  record += encode_manifest_edit(edit);
+  finish_record(record, log_salt(LogKind::kManifest, database_id_, number_), end_, end_);
+  TM_TRY(file_->write_at(end_, record));
+  TM_TRY(file_->sync_data());
+  end_ += record.size();
+  return {};
+}
+
+Status Manifest::apply(const ManifestEdit& edit) {
+  if (broken_)
+    return fail(ErrorCode::kReadOnly, "an earlier write to the manifest in " + dir_ + " failed; reopen the database");
+  ManifestEdit complete = edit;
+  complete.next_file_number = state_.next_file_number;
+  ManifestState next = state_;
+  TM_TRY(next.apply(complete));
+  // The first edit that does not fit starts a new file, which begins with the state before it.
+  Status written = end_ - snapshot_bytes_ > kRollBytes + snapshot_bytes_ ? roll() : Status();
+  if (written) {
+    complete.next_file_number = state_.next_file_number;
+    written = append(complete);
+  }
+  if (!written) {
+    broken_ = true;
+    return written;
+  }
+  next.next_file_number = state_.next_file_number;
+  state_ = std::move(next);
+  return {};
+}
+
+}  // namespace tidemark

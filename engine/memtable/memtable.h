@@ -1,0 +1,147 @@
+// The newest versions, in memory: a skip list in the order of entries, and the list of commits in their order.
+//
+// One writer at a time; any number of readers beside it, without locks. A reader finds every entry whose insert
+// happened before (in the sense of the memory model) and may or may not find later ones: readers go by versionstamps
+// at or below the head, which moves only after the inserts.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <cstdint>
+#include <optional>
+#include <string_view>
+#include <vector>
+
+#include "engine/base/random.h"
+#include "engine/base/versionstamp.h"
+#include "engine/format/entry_iterator.h"
+#include "engine/format/wal_payload.h"
+#include "engine/memtable/arena.h"
+
+namespace tidemark {
+
+class Memtable {
+ public:
+  Memtable();
+  Memtable(const Memtable&) = delete;
+
+  // Writer. Stamps never fall, and a key is written once under one stamp.
+  void begin_commit(Versionstamp stamp, int64_t timestamp_ms);
+  void add(WriteKind kind, std::string_view key, std::string_view value);
+
+  struct Found {
+    std::string_view value;  // lives as long as the memtable
+    Versionstamp stamp;
+    bool tombstone;
+  };
+  // The newest version of the key at or below `at`.
+  std::optional<Found> get(std::string_view key, Versionstamp at) const;
+
+  // Lives no longer than the memtable.
+  class Iterator;
+
+  // Memory held. Any thread.
+  size_t bytes() const { return arena_.bytes() + log_bytes_.load(std::memory_order_relaxed); }
+  uint64_t entries() const { return entries_.load(std::memory_order_relaxed); }
+  bool empty() const { return first_stamp_ == Versionstamp::max(); }
+
+  // Counts entries that scans had to pass over here without giving them out. Any thread.
+  void note_skipped(uint64_t n) const { skipped_.fetch_add(n, std::memory_order_relaxed); }
+  uint64_t skipped() const { return skipped_.load(std::memory_order_relaxed); }
+
+  // For the writer, or for anyone once writing has ended (the memtable is frozen).
+  Versionstamp first_stamp() const { return first_stamp_; }
+  Versionstamp last_stamp() const { return last_stamp_; }
+  int64_t last_timestamp_ms() const { return last_timestamp_ms_; }
+
+  // The WAL file that holds its first commit. Set before it is shared.
+  void set_first_wal(uint64_t number) { first_wal_ = number; }
+  uint64_t first_wal() const { return first_wal_; }
+
+  struct Write {
+    WriteKind kind;
+    std::string_view key;
+  };
+  struct Commit {
+    Versionstamp stamp;
+    int64_t timestamp_ms;
+    uint64_t first_write;  // index of its first write
+  };
+  // Frozen only: the commits in order, and the writes of all of them.
+  const std::vector<Commit>& commits() const { return commits_; }
+  uint64_t write_count() const { return writes_.size(); }
+  Write write(uint64_t index) const;
+
+ private:
+  static constexpr int kMaxHeight = 12;
+
+  struct Node {
+    uint32_t key_size;
+    uint32_t value_size;
+    Versionstamp stamp;
+    bool tombstone;
+    uint8_t height;
+    // Followed by `height` links, then the key, then the value.
+    std::atomic<Node*>* links() const {
+      return reinterpret_cast<std::atomic<Node*>*>(reinterpret_cast<char*>(const_cast<Node*>(this)) + sizeof(Node));
+    }
+    Node* next(int level) const { return links()[level].load(std::memory_order_acquire); }
+    std::string_view key() const { return {reinterpret_cast<const char*>(links() + height), key_size}; }
+    std::string_view value() const {
+      return {reinterpret_cast<const char*>(links() + height) + key_size, value_size};
+    }
+  };
+
+  Node* new_node(std::string_view key, std::string_view value, int height);
+  static bool before(const Node* node, std::string_view key, Versionstamp stamp);
+  // The first node at or after (key, stamp); fills previous[level] with the last node before it, if given.
+  Node* find(std::string_view key, Versionstamp stamp, Node** previous) const;
+  // The last node before (key, newest version); nullptr if none. With an empty key: the last of all.
+  Node* find_before(std::string_view key, Versionstamp stamp) const;
+  Node* find_last() const;
+
+  Arena arena_;
+  Random random_{0x7469646d};
+  Node* const head_;
+  std::atomic<int> height_ = 1;
+  // Where the last insert went: inserts in ascending order need no search.
+  std::array<Node*, kMaxHeight> last_previous_;
+
+  uint64_t first_wal_ = 0;
+  Versionstamp first_stamp_ = Versionstamp::max();
+  Versionstamp last_stamp_;
+  int64_t last_timestamp_ms_ = 0;
+  std::vector<Commit> commits_;
+  std::vector<Node*> writes_;
+  std::atomic<size_t> log_bytes_ = 0;
+  std::atomic<uint64_t> entries_ = 0;
+  mutable std::atomic<uint64_t> skipped_ = 0;
+};
+
+class Memtable::Iterator final : public EntryIterator {
+ public:
+  explicit Iterator(const Memtable& table) : table_(table) {}
+  bool seek(std::string_view key, Versionstamp stamp) override { return set(table_.find(key, stamp, nullptr)); }
+  bool seek_before(std::string_view key) override {
+    return set(key.empty() ? table_.find_last() : table_.find_before(key, Versionstamp::max()));
+  }
+  bool next() override { return set(node_->next(0)); }
+  bool prev() override { return set(table_.find_before(node_->key(), node_->stamp)); }
+  void note_skipped(uint64_t n) const override { table_.note_skipped(n); }
+
+ private:
+  bool set(const Node* node) {
+    node_ = node;
+    if (node == nullptr) return end();
+    key_ = node->key();
+    value_ = node->value();
+    stamp_ = node->stamp;
+    tombstone_ = node->tombstone;
+    return valid_ = true;
+  }
+
+  const Memtable& table_;
+  const Node* node_ = nullptr;
+};
+
+}  // namespace tidemark

@@ -1,0 +1,427 @@
+#include "engine/mvcc/commit_pipeline.h"
+
+#include <algorithm>
+
+#include "engine/base/check.h"
+#include "engine/format/log_record.h"
+#include "engine/mvcc/staged_transaction.h"
+#include "engine/mvcc/write_throttle.h"
+
+namespace tidemark {
+namespace {
+
+enum Wake : uint32_t { kAnswered = 1, kLead = 2 };
+
+// A record is closed at this size, and no more are begun while so much waits for the syncer.
+constexpr uint64_t kBatchBytes = uint64_t{1} << 20;
+constexpr uint64_t kPendingBytesMax = uint64_t{16} << 20;
+// A memtable in which scans passed over hidden entries this many times over is flushed early: then queues and mass
+// deletions leave it.
+constexpr uint64_t kWadingFactor = 4;
+constexpr uint64_t kWadingEntriesMin = 4096;
+
+Error shut_down() { return {ErrorCode::kShutdown, "the database is being closed"}; }
+
+}  // namespace
+
+uint64_t CommitPipeline::Batch::end() const { return base + record_bytes(record.size() - kRecordHeaderBytes); }
+
+CommitPipeline::CommitPipeline(Setup setup)
+    : options_(setup.options),
+      clock_(*setup.clock),
+      executor_(*setup.executor),
+      versions_(*setup.versions),
+      epoch_(setup.epoch),
+      on_frozen_(std::move(setup.on_frozen)),
+      log_(std::move(setup.log)),
+      last_(setup.last),
+      wal_(std::move(setup.wal)),
+      wal_end_(wal_->end()),
+      synced_wal_(wal_) {
+  head_.set(setup.last);
+  wal_bytes_ = wal_end_;
+}
+
+void CommitPipeline::push(CommitRequest& request) {
+  request.next_ = nullptr;
+  request.outcome_ = {};
+  (queue_first_ == nullptr ? queue_first_ : queue_last_->next_) = &request;
+  queue_last_ = &request;
+}
+
+void CommitPipeline::submit(CommitRequest& request) {
+  request.waiter_ = nullptr;
+  {
+    MutexLock lock(mutex_);
+    if (!closing_ && !refused_) {
+      push(request);
+      // A task in the lane that has not got there yet will find it.
+      if (may_validate() && tasks_ < (syncing_ ? 2 : 1)) hand_over();
+      return;
+    }
+    request.outcome_.status = std::unexpected<Error>(refused_ ? *refused_ : shut_down());
+  }
+  request.done(request.outcome_);
+}
+
+CommitOutcome CommitPipeline::commit(CommitRequest& request) {
+  Signal signal;
+  request.waiter_ = &signal;
+  {
+    MutexLock lock(mutex_);
+    if (closing_ || refused_) {
+      request.outcome_.status = std::unexpected<Error>(refused_ ? *refused_ : shut_down());
+      return request.outcome_;
+    }
+    push(request);
+  }
+  drive(&signal);
+  return std::move(request.outcome_);
+}
+
+bool CommitPipeline::may_validate() const {
+  return !validating_ && queue_first_ != nullptr && !stalled_ && pending_bytes_ < kPendingBytesMax;
+}
+
+void CommitPipeline::hand_over() {
+  if (!may_validate() && !may_sync()) return;
+  CommitRequest* const candidates[] = {may_sync() ? pending_.front().first : nullptr, queue_first_};
+  for (CommitRequest* request : candidates) {
+    if (request == nullptr || request->waiter_ == nullptr) continue;
+    request->waiter_->tell(kLead);
+    return;
+  }
+  ++tasks_;
+  executor_.post(Lane::kCommit, [this] {
+    drive(nullptr);
+    MutexLock lock(mutex_);
+    --tasks_;
+    if (tasks_ == 0) hand_over();
+    changed_.notify_all();
+  });
+}
+
+void CommitPipeline::drive(Signal* own) {
+  mutex_.lock();
+  while (true) {
+    if (own != nullptr && own->told(kAnswered)) {
+      hand_over();
+      break;
+    }
+    if (may_validate()) {
+      validate_queue();
+    } else if (may_sync()) {
+      if (sync_pending(own)) break;
+    } else if (own == nullptr) {
+      break;
+    } else {
+      mutex_.unlock();
+      const uint32_t why = own->wait();
+      if (why == kAnswered) return;
+      mutex_.lock();
+    }
+  }
+  mutex_.unlock();
+}
+
+CommitPipeline::Batch CommitPipeline::new_batch() const {
+  Batch batch;
+  batch.record.resize(kRecordHeaderBytes);
+  begin_group(batch.record);
+  batch.wal = wal_;
+  batch.base = wal_end_;
+  batch.last = last_;
+  return batch;
+}
+
+void CommitPipeline::attach(Batch& batch, CommitRequest& request) {
+  request.next_ = nullptr;
+  (batch.first == nullptr ? batch.first : batch.tail->next_) = &request;
+  batch.tail = &request;
+}
+
+bool CommitPipeline::needs_switch() const {
+  const Memtable& active = *state_->active;
+  if (active.empty()) return false;
+  return active.bytes() >= options_.memtable_bytes ||
+         (active.skipped() > kWadingFactor * active.entries() && active.entries() >= kWadingEntriesMin);
+}
+
+Status CommitPipeline::switch_memtable(Batch& batch, std::deque<Batch>& sealed) {
+  auto wal = WalWriter::create(versions_.fs(), versions_.dir(), versions_.database_id(), versions_.new_file_number());
+  if (!wal) return std::unexpected<Error>(std::move(wal).error());
+  if (batch.first != nullptr) sealed.push_back(std::move(batch));
+  wal_ = std::move(*wal);
+  wal_end_ = kLogHeaderBytes;
+  auto memtable = std::make_shared<Memtable>();
+  memtable->set_first_wal(wal_->number());
+  versions_.switch_memtable(std::move(memtable));
+  state_ = versions_.acquire();
+  batch = new_batch();
+  batch.starts_wal = true;
+  return {};
+}
+
+void CommitPipeline::validate_one(CommitRequest& request, Batch& batch) {
+  const int64_t wall_us = clock_.wall_us();
+  const Versionstamp stamp{next_versionstamp_number(last_.stamp.number, epoch_, wall_us), 0};
+  const int64_t timestamp_ms = std::max(last_.timestamp_ms, wall_us / 1000);
+  StagedTransaction transaction(batch.record, *state_, stamp, timestamp_ms);
+  auto decision = request.run(transaction);
+  CommitOutcome& outcome = request.outcome_;
+  if (!decision || *decision == CommitRequest::Decision::kAbort) {
+    transaction.abandon();
+    if (!decision) outcome.status = std::unexpected<Error>(std::move(decision).error());
+    return;
+  }
+  transaction.seal();
+  Status fits = transaction.bytes() <= options_.max_transaction_bytes
+                    ? batch.wal->reserve(batch.end())
+                    : fail(ErrorCode::kInvalidArgument, "the transaction is larger than " +
+                                                            std::to_string(options_.max_transaction_bytes) + " bytes");
+  if (!fits) {
+    transaction.abandon();
+    outcome.status = std::move(fits);
+    return;
+  }
+  transaction.apply_to(*state_->active);
+  last_ = batch.last = {stamp, timestamp_ms};
+  ++batch.commits;
+  outcome.committed = true;
+  outcome.versionstamp = stamp;
+  outcome.timestamp_ms = timestamp_ms;
+}
+
+// Takes what waits, as far as one batch goes.
+void CommitPipeline::validate_queue() {
+  validating_ = true;
+  CommitRequest* next = std::exchange(queue_first_, nullptr);
+  queue_last_ = nullptr;
+  // The newest record that the syncer has not taken is continued.
+  Batch batch;
+  const bool continued = !pending_.empty() && pending_.back().record.size() < kBatchBytes;
+  if (continued) {
+    batch = std::move(pending_.back());
+    pending_.pop_back();
+    pending_bytes_ -= batch.record.size();
+  }
+  const bool freeze = std::exchange(freeze_wanted_, false);
+  const bool disk_full = disk_full_;
+  mutex_.unlock();
+
+  state_ = versions_.acquire();
+  if (!continued) batch = new_batch();
+  std::deque<Batch> sealed;
+  bool stalled = false;
+  bool freeze_done = false;
+  while (next != nullptr && batch.record.size() < kBatchBytes) {
+    Status ready;
+    if (needs_switch() || (freeze && !freeze_done && !state_->active->empty())) {
+      const bool room = versions_.frozen_count() < static_cast<size_t>(options_.max_frozen_memtables);
+      if (room || freeze) {
+        ready = switch_memtable(batch, sealed);
+        freeze_done = true;
+      } else if (state_->active->bytes() >= options_.memtable_bytes) {
+        if (!disk_full) {
+          stalled = true;
+          break;
+        }
+        ready = fail(ErrorCode::kNoSpace, "the disk is full: " + versions_.dir() + " takes no writes until there is room");
+      }
+    }
+    CommitRequest& request = *std::exchange(next, next->next_);
+    attach(batch, request);
+    if (ready)
+      validate_one(request, batch);
+    else
+      request.outcome_.status = std::move(ready);
+  }
+  wal_end_ = batch.commits > 0 ? batch.end() : batch.base;
+  state_.reset();
+
+  if (batch.first != nullptr) sealed.push_back(std::move(batch));
+  mutex_.lock();
+  for (Batch& b : sealed) {
+    pending_bytes_ += b.record.size();
+    pending_.push_back(std::move(b));
+  }
+  if (next != nullptr) {  // back to the front of the queue
+    CommitRequest* last = next;
+    while (last->next_ != nullptr) last = last->next_;
+    last->next_ = queue_first_;
+    if (queue_first_ == nullptr) queue_last_ = last;
+    queue_first_ = next;
+  }
+  stalled_ = stalled && versions_.frozen_count() >= static_cast<size_t>(options_.max_frozen_memtables);
+  validating_ = false;
+  changed_.notify_all();
+}
+
+Status CommitPipeline::write_group(std::deque<Batch>& group) {
+  bool unsynced = false;
+  const auto sync = [&]() -> Status {
+    if (!std::exchange(unsynced, false)) return {};
+    ++counters_.syncs;
+    return synced_wal_->sync();
+  };
+  for (Batch& batch : group) {
+    if (batch.starts_wal) {
+      // The new file's header vouches for the old one: everything in that must be durable before.
+      unsynced = true;
+      TM_TRY(sync());
+      TM_TRY(batch.wal->start(synced_wal_->number(), synced_wal_->end()));
+      ManifestEdit edit;
+      edit.newest_wal = batch.wal->number();
+      TM_TRY(versions_.apply(edit));
+      synced_wal_->trim();
+      synced_wal_ = batch.wal;
+    }
+    if (batch.commits == 0) continue;
+    TM_CHECK(batch.base == synced_wal_->end());
+    TM_TRY(synced_wal_->append(batch.record));
+    unsynced = true;
+  }
+  if (options_.durability == Durability::kSynced) TM_TRY(sync());
+  return {};
+}
+
+bool CommitPipeline::sync_pending(const Signal* own) {
+  syncing_ = true;
+  std::deque<Batch> group = std::exchange(pending_, {});
+  pending_bytes_ = 0;
+  mutex_.unlock();
+
+  uint64_t bytes = 0, commits = 0;
+  bool switched = false;
+  for (const Batch& batch : group) {
+    bytes += batch.record.size();
+    commits += batch.commits;
+    switched |= batch.starts_wal;
+  }
+  const size_t level0 = versions_.acquire()->version->live[0].size();
+  if (const int64_t delay_us =
+          write_delay_us(bytes, level0, options_.level0_slowdown_trigger, options_.level0_stop_trigger);
+      delay_us > 0) {
+    counters_.delay_us += static_cast<uint64_t>(delay_us);
+    clock_.sleep_us(delay_us);
+  }
+  Status written = write_group(group);
+  if (written && commits > 0) {
+    head_.set(group.back().last);
+    counters_.commits += commits;
+    ++counters_.groups;
+    wal_bytes_.store(synced_wal_->end(), std::memory_order_relaxed);
+  }
+  if (written && switched) on_frozen_();
+
+  // One list of all requests, in order.
+  CommitRequest* first = nullptr;
+  CommitRequest* tail = nullptr;
+  const auto collect = [&](std::deque<Batch>& batches) {
+    for (Batch& batch : batches) {
+      if (batch.first == nullptr) continue;
+      (first == nullptr ? first : tail->next_) = batch.first;
+      tail = batch.tail;
+    }
+  };
+  collect(group);
+  mutex_.lock();
+  if (!written) {
+    const Error& cause = written.error();
+    if (log_) log_(LogLevel::kError, "commits stop, the database is read-only until it is reopened: " + cause.message);
+    refused_ = Error{ErrorCode::kReadOnly, "the database takes no writes since an earlier failure: " + cause.message};
+    // What was validated behind the failed group saw it: it fails with it. What was not is refused.
+    while (validating_) changed_.wait(mutex_);
+    collect(pending_);
+    pending_.clear();
+    pending_bytes_ = 0;
+    for (CommitRequest* r = first; r != nullptr; r = r->next_) {
+      r->outcome_ = {};
+      r->outcome_.status = fail(ErrorCode::kUnknownOutcome, "it is not known whether the commit is durable: " + cause.message);
+    }
+    for (CommitRequest* r = queue_first_; r != nullptr; r = r->next_)
+      r->outcome_.status = std::unexpected<Error>(*refused_);
+    (first == nullptr ? first : tail->next_) = queue_first_;
+    queue_first_ = queue_last_ = nullptr;
+  }
+  syncing_ = false;
+  bool leaves = false;
+  for (CommitRequest* r = first; own != nullptr && r != nullptr && !leaves; r = r->next_) leaves = r->waiter_ == own;
+  // Whoever leads the next group should start before this one's answers go out.
+  if (leaves) hand_over();
+  changed_.notify_all();
+  mutex_.unlock();
+  answer(first);
+  mutex_.lock();
+  return leaves;
+}
+
+void CommitPipeline::answer(CommitRequest* first) {
+  while (first != nullptr) {
+    CommitRequest& request = *std::exchange(first, first->next_);
+    if (request.waiter_ != nullptr)
+      request.waiter_->tell(kAnswered);
+    else
+      request.done(request.outcome_);
+  }
+}
+
+void CommitPipeline::want_freeze() {
+  MutexLock lock(mutex_);
+  freeze_wanted_ = true;
+}
+
+Status CommitPipeline::freeze() {
+  struct Nothing final : CommitRequest {
+    Result<Decision> run(Transaction&) override { return Decision::kAbort; }
+    void done(const CommitOutcome&) override {}
+  } nothing;
+  want_freeze();
+  return commit(nothing).status;
+}
+
+void CommitPipeline::kick() {
+  MutexLock lock(mutex_);
+  stalled_ = false;
+  hand_over();
+}
+
+void CommitPipeline::refuse(Error error) {
+  CommitRequest* first = nullptr;
+  {
+    MutexLock lock(mutex_);
+    if (refused_) return;
+    refused_ = std::move(error);
+    first = std::exchange(queue_first_, nullptr);
+    queue_last_ = nullptr;
+    for (CommitRequest* r = first; r != nullptr; r = r->next_)
+      r->outcome_.status = std::unexpected<Error>(*refused_);
+  }
+  answer(first);
+}
+
+void CommitPipeline::set_disk_full(bool full) {
+  MutexLock lock(mutex_);
+  disk_full_ = full;
+  stalled_ = false;
+  hand_over();
+}
+
+Status CommitPipeline::close() {
+  MutexLock lock(mutex_);
+  if (std::exchange(closing_, true)) return {};
+  while (validating_ || syncing_ || tasks_ > 0 || queue_first_ != nullptr || !pending_.empty()) {
+    if (tasks_ == 0) hand_over();
+    changed_.wait(mutex_);
+  }
+  if (refused_) return {};
+  TM_TRY(synced_wal_->sync());
+  std::string record(kRecordHeaderBytes, '\0');
+  record.push_back(static_cast<char>(WalRecordType::kClose));
+  TM_TRY(synced_wal_->append(record));
+  TM_TRY(synced_wal_->sync());
+  synced_wal_->trim();
+  return {};
+}
+
+}  // namespace tidemark

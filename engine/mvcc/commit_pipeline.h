@@ -1,0 +1,146 @@
+// The write path: from queued transactions to durable, visible, answered commits.
+//
+// Two roles, each taken by whatever thread is at hand (a caller that waits, or one of the commit lane), never by two
+// at once. The validator runs queued transactions in order against the newest state, stages them in a WAL record and
+// puts their writes into the memtable, above the head and so unseen. The syncer takes all records that are ready as
+// one group: one write each, one sync, then the head moves and the group is answered. So a group is what was
+// validated while the one before was being synced.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "engine/base/log.h"
+#include "engine/io/clock.h"
+#include "engine/io/executor.h"
+#include "engine/io/sync.h"
+#include "engine/mvcc/head.h"
+#include "engine/mvcc/version_set.h"
+#include "engine/options.h"
+#include "engine/transaction.h"
+#include "engine/wal/wal_writer.h"
+
+namespace tidemark {
+
+struct CommitCounters {
+  std::atomic<uint64_t> commits = 0;
+  std::atomic<uint64_t> groups = 0;
+  std::atomic<uint64_t> syncs = 0;
+  std::atomic<uint64_t> delay_us = 0;
+};
+
+class CommitPipeline {
+ public:
+  struct Setup {
+    DatabaseOptions options;
+    Clock* clock;
+    Executor* executor;
+    VersionSet* versions;
+    uint8_t epoch;
+    Head::Value last;                 // of recovery
+    std::unique_ptr<WalWriter> wal;   // started
+    std::function<void()> on_frozen;  // a memtable waits for its flush; must not block
+    LogSink log;
+  };
+  explicit CommitPipeline(Setup setup);
+  // REQUIRES: close() was called.
+  ~CommitPipeline() = default;
+
+  void submit(CommitRequest& request) TM_EXCLUDES(mutex_);
+  CommitOutcome commit(CommitRequest& request) TM_EXCLUDES(mutex_);
+  Head::Value head() const { return head_.get(); }
+
+  // Freezes the active memtable if it holds anything, and waits until all in it is durable.
+  Status freeze() TM_EXCLUDES(mutex_);
+  // The next transaction is preceded by freezing the active memtable, if that holds anything.
+  void want_freeze() TM_EXCLUDES(mutex_);
+  // Something that writers may have been waiting for has changed (a flush ended).
+  void kick() TM_EXCLUDES(mutex_);
+  // From now on commits are refused with this error (a background failure). The first call counts.
+  void refuse(Error error) TM_EXCLUDES(mutex_);
+  // Frozen memtables cannot be flushed for lack of space: commits that would need another are refused meanwhile.
+  void set_disk_full(bool full) TM_EXCLUDES(mutex_);
+
+  // Refuses new commits, finishes those it has, writes the final promise.
+  Status close() TM_EXCLUDES(mutex_);
+
+  const CommitCounters& counters() const { return counters_; }
+  uint64_t wal_bytes() const { return wal_bytes_.load(std::memory_order_relaxed); }
+
+ private:
+  // A WAL record in the making, and who is answered when it is durable.
+  struct Batch {
+    std::string record;
+    uint64_t base = 0;  // its offset in the WAL file
+    uint64_t commits = 0;
+    Head::Value last;
+    std::shared_ptr<WalWriter> wal;
+    bool starts_wal = false;
+    CommitRequest* first = nullptr;  // all requests, in order
+    CommitRequest* tail = nullptr;
+    uint64_t end() const;
+  };
+
+  // Takes roles as long as there is work for one; with `own`, until its request is answered.
+  void drive(Signal* own) TM_EXCLUDES(mutex_);
+  void push(CommitRequest& request) TM_REQUIRES(mutex_);
+  bool may_validate() const TM_REQUIRES(mutex_);
+  bool may_sync() const TM_REQUIRES(mutex_) { return !syncing_ && !pending_.empty(); }
+  // Someone must see to the work that is left: wakes a waiting caller or posts a task.
+  void hand_over() TM_REQUIRES(mutex_);
+
+  void validate_queue() TM_REQUIRES(mutex_);
+  void validate_one(CommitRequest& request, Batch& batch);
+  bool needs_switch() const;
+  Status switch_memtable(Batch& batch, std::deque<Batch>& sealed);
+  Batch new_batch() const;
+
+  // With `own`: whether the request that waits there was answered.
+  bool sync_pending(const Signal* own) TM_REQUIRES(mutex_);
+  Status write_group(std::deque<Batch>& group);
+  static void attach(Batch& batch, CommitRequest& request);
+  static void answer(CommitRequest* first);
+
+  const DatabaseOptions options_;
+  Clock& clock_;
+  Executor& executor_;
+  VersionSet& versions_;
+  const uint8_t epoch_;
+  const std::function<void()> on_frozen_;
+  const LogSink log_;
+
+  mutable Mutex mutex_;
+  CondVar changed_;  // roles given back, for freeze() and close()
+  CommitRequest* queue_first_ TM_GUARDED_BY(mutex_) = nullptr;
+  CommitRequest* queue_last_ TM_GUARDED_BY(mutex_) = nullptr;
+  std::deque<Batch> pending_ TM_GUARDED_BY(mutex_);
+  uint64_t pending_bytes_ TM_GUARDED_BY(mutex_) = 0;
+  bool validating_ TM_GUARDED_BY(mutex_) = false;
+  bool syncing_ TM_GUARDED_BY(mutex_) = false;
+  int tasks_ TM_GUARDED_BY(mutex_) = 0;  // posted to the commit lane and not ended
+  bool stalled_ TM_GUARDED_BY(mutex_) = false;  // too many frozen memtables
+  bool disk_full_ TM_GUARDED_BY(mutex_) = false;
+  bool freeze_wanted_ TM_GUARDED_BY(mutex_) = false;
+  bool closing_ TM_GUARDED_BY(mutex_) = false;
+  std::optional<Error> refused_ TM_GUARDED_BY(mutex_);
+
+  // The validator's.
+  Head::Value last_;  // validated, not necessarily durable
+  std::shared_ptr<const ReadState> state_;
+  std::shared_ptr<WalWriter> wal_;
+  uint64_t wal_end_ = 0;  // behind all records made so far
+
+  // The syncer's.
+  std::shared_ptr<WalWriter> synced_wal_;
+
+  Head head_;
+  CommitCounters counters_;
+  std::atomic<uint64_t> wal_bytes_ = 0;
+};
+
+}  // namespace tidemark

@@ -1,0 +1,246 @@
+#include "engine/recovery/recovery.h"
+
+#include <algorithm>
+#include <map>
+#include <set>
+#include <vector>
+
+#include "engine/base/check.h"
+#include "engine/format/file_names.h"
+#include "engine/format/log_record.h"
+#include "engine/format/wal_payload.h"
+#include "engine/io/entropy.h"
+#include "engine/log/log_file_reader.h"
+
+// 1. The manifest says which segments, change files and WAL files there must be.
+// 2. The WAL files are read in order. Each names its predecessor and how much of it counts, so that a missing file, or
+//    a record lost from the middle, is found.
+// 3. What was written above the last promise may be in the system's memory only, even after it has been read back: it
+//    is copied into a new WAL file and synced. A small log is copied whole, so that files do not add up. An old WAL
+//    file is never written again.
+// 4. The manifest is rolled and told of the new WAL file. Only now is the database served, and leftovers removed.
+
+namespace tidemark {
+namespace {
+
+constexpr uint64_t kCopyWholeBytes = uint64_t{1} << 20;
+
+struct Listing {
+  std::map<uint64_t, std::string> wals;  // by number
+  std::set<uint64_t> segments;
+  std::set<uint64_t> changes;
+  std::vector<FileName> manifests;
+  std::vector<std::string> temporaries;
+  bool current = false;
+  bool foreign = false;  // a name that is none of ours
+  uint64_t largest_number = 0;
+};
+
+Result<Listing> list(FileSystem& fs, const std::string& dir) {
+  TM_ASSIGN(const auto names, fs.list_dir(dir));
+  Listing listing;
+  for (const std::string& name : names) {
+    const auto parsed = parse_file_name(name);
+    if (!parsed) {
+      listing.foreign = true;
+      continue;
+    }
+    listing.largest_number = std::max(listing.largest_number, parsed->number);
+    switch (parsed->type) {
+      case FileType::kWal: listing.wals[parsed->number] = dir + "/" + name; break;
+      case FileType::kSegment: listing.segments.insert(parsed->number); break;
+      case FileType::kChanges: listing.changes.insert(parsed->number); break;
+      case FileType::kManifest: listing.manifests.push_back(*parsed); break;
+      case FileType::kTemporary: listing.temporaries.push_back(dir + "/" + name); break;
+      case FileType::kCurrent: listing.current = true; break;
+      case FileType::kLock: break;
+    }
+  }
+  return listing;
+}
+
+// Puts what the log says into the memtable.
+class Replayer final : public WalVisitor {
+ public:
+  Replayer(Memtable& memtable, Head::Value flushed) : memtable_(memtable), last_(flushed), flushed_(flushed) {}
+
+  Status on_commit(Versionstamp stamp, int64_t timestamp_ms, uint32_t) override {
+    skip_ = stamp <= flushed_.stamp;
+    if (skip_) return {};
+    if (stamp <= last_.stamp || timestamp_ms < last_.timestamp_ms)
+      return fail(ErrorCode::kCorruption, "commit " + stamp.hex() + " does not follow " + last_.stamp.hex());
+    last_ = {stamp, timestamp_ms};
+    memtable_.begin_commit(stamp, timestamp_ms);
+    return {};
+  }
+  Status on_write(WriteKind kind, std::string_view key, std::string_view value) override {
+    if (!skip_) memtable_.add(kind, key, value);
+    return {};
+  }
+  Status on_ingest(const WalIngest&) override {
+    return fail(ErrorCode::kNewerFormat, "the log publishes segments, which this program does not know how to do");
+  }
+
+  const Head::Value& last() const { return last_; }
+
+ private:
+  Memtable& memtable_;
+  Head::Value last_;
+  const Head::Value flushed_;
+  bool skip_ = false;
+};
+
+struct ReplayedLog {
+  std::vector<std::string> copies;  // payloads that must be written again
+  bool whole = false;               // the copies are all that counts
+  uint64_t predecessor_end = 0;     // of the newest file: what counts of it without the copies
+};
+
+Result<ReplayedLog> replay(FileSystem& fs, const std::string& database_id,
+                           const std::map<uint64_t, std::string>& wals, Replayer& replayer) {
+  ReplayedLog log;
+  uint64_t bytes = 0;
+  std::vector<LogFileReader> readers;
+  // Headers first: each says how much of the file before it counts.
+  uint64_t previous = 0;
+  std::vector<LogHeader> headers;
+  for (const auto& [number, path] : wals) {
+    TM_ASSIGN(auto reader, LogFileReader::open(fs, path, LogKind::kWal, database_id, number));
+    if (previous != 0 && reader.header().predecessor_number != previous)
+      return fail(ErrorCode::kCorruption, "WAL file " + std::to_string(reader.header().predecessor_number) +
+                                              ", which " + path + " names as the one before it, is missing");
+    previous = number;
+    headers.push_back(reader.header());
+    readers.push_back(std::move(reader));
+  }
+  std::vector<std::string> all;
+  for (size_t i = 0; i < readers.size(); ++i) {
+    LogFileReader& reader = readers[i];
+    std::optional<uint64_t> limit;
+    if (i + 1 < readers.size()) limit = headers[i + 1].predecessor_end;
+    std::vector<std::pair<uint64_t, std::string>> tail;  // records of the newest file that no promise covers
+    while (true) {
+      const uint64_t offset = reader.offset();
+      TM_ASSIGN(const auto record, reader.next(limit));
+      if (!record) break;
+      if (auto visited = visit_wal_payload(record->payload, replayer); !visited)
+        return fail_within(reader.path() + " at offset " + std::to_string(offset), visited.error());
+      if (record->payload.front() == static_cast<char>(WalRecordType::kClose)) continue;  // has made its promise
+      bytes += record->payload.size();
+      if (bytes <= kCopyWholeBytes) all.emplace_back(record->payload);
+      if (!limit) {
+        std::erase_if(tail, [&](const auto& t) { return t.first <= reader.promised(); });
+        tail.emplace_back(record->end, record->payload);
+      }
+    }
+    if (limit) continue;
+    log.predecessor_end = reader.promised();
+    for (auto& [end, payload] : tail)
+      if (end > reader.promised()) log.copies.push_back(std::move(payload));
+  }
+  if (bytes <= kCopyWholeBytes) {
+    log.whole = true;
+    log.copies = std::move(all);
+  }
+  return log;
+}
+
+void remove_leftovers(FileSystem& fs, const std::string& dir, const Listing& listing, const ManifestState& state,
+                        uint64_t manifest_number) {
+  const auto remove = [&](const std::string& path) { (void)fs.remove(path).has_value(); };
+  for (const auto& [number, path] : listing.wals)
+    if (number < state.oldest_wal || number > state.newest_wal) remove(path);
+  for (uint64_t number : listing.segments)
+    if (!state.segments.contains(number)) remove(file_path(dir, FileType::kSegment, number));
+  for (uint64_t number : listing.changes)
+    if (!state.changes.contains(number)) remove(file_path(dir, FileType::kChanges, number));
+  for (const FileName& manifest : listing.manifests)
+    if (manifest.number != manifest_number) remove(file_path(dir, FileType::kManifest, manifest.number));
+  for (const std::string& path : listing.temporaries) remove(path);
+}
+
+Result<std::unique_ptr<Manifest>> open_or_create_manifest(FileSystem& fs, const std::string& dir,
+                                                          const Listing& listing, bool create_if_missing) {
+  if (listing.current) return Manifest::open(fs, dir);
+  // CURRENT is the first thing that counts: without it there was never a commit here, unless it was lost.
+  if (!listing.segments.empty() || !listing.wals.empty())
+    return fail(ErrorCode::kCorruption, dir + "/CURRENT is missing, though there are segments or WAL files");
+  if (listing.foreign)
+    return fail(ErrorCode::kInvalidArgument, dir + " is not a tidemark database, and not empty either");
+  if (!create_if_missing) return fail(ErrorCode::kNotFound, "there is no tidemark database in " + dir);
+  return Manifest::create(fs, dir, random_bytes(16), 1);
+}
+
+}  // namespace
+
+Result<Recovered> recover(FileSystem& fs, const std::string& dir, bool create_if_missing, OpenSegments& open_segments,
+                          const LogSink& log) {
+  TM_ASSIGN(const bool present, fs.exists(dir));
+  if (!present) {
+    if (!create_if_missing) return fail(ErrorCode::kNotFound, "there is no tidemark database in " + dir);
+    TM_TRY(fs.create_dir(dir));
+    TM_TRY(fs.sync_dir(parent_dir(dir)));
+  }
+  Recovered recovered;
+  TM_ASSIGN(const Listing before, list(fs, dir));
+  if (before.foreign && !before.current && before.segments.empty() && before.wals.empty())
+    return fail(ErrorCode::kInvalidArgument, dir + " is not a tidemark database, and not empty either");
+  TM_ASSIGN(recovered.lock, fs.lock(dir + "/" + std::string(kLockFileName)));
+  // Listed again: until now another process may have been at work.
+  TM_ASSIGN(const Listing listing, list(fs, dir));
+  TM_ASSIGN(auto manifest, open_or_create_manifest(fs, dir, listing, create_if_missing));
+  const std::string database_id = manifest->database_id();
+  const ManifestState state = manifest->state();
+  TM_CHECK(state.epoch >= 1 && state.epoch <= 127);
+  recovered.epoch = static_cast<uint8_t>(state.epoch);
+  manifest->skip_file_numbers(listing.largest_number + 1);
+
+  for (const auto& [number, segment] : state.segments)
+    if (!listing.segments.contains(number))
+      return fail(ErrorCode::kCorruption, file_path(dir, FileType::kSegment, number) + " is missing");
+  for (const auto& [number, change] : state.changes)
+    if (!listing.changes.contains(number))
+      return fail(ErrorCode::kCorruption, file_path(dir, FileType::kChanges, number) + " is missing");
+  std::map<uint64_t, std::string> wals;
+  for (const auto& [number, path] : listing.wals)
+    if (number >= state.oldest_wal && number <= state.newest_wal) wals.emplace(number, path);
+  for (uint64_t number : {state.oldest_wal, state.newest_wal})
+    if (number != 0 && !wals.contains(number))
+      return fail(ErrorCode::kCorruption, file_path(dir, FileType::kWal, number) + " is missing");
+
+  auto memtable = std::make_shared<Memtable>();
+  Replayer replayer(*memtable, {state.flushed_stamp, state.flushed_timestamp_ms});
+  TM_ASSIGN(ReplayedLog replayed, replay(fs, database_id, wals, replayer));
+  recovered.last = replayer.last();
+
+  TM_TRY(manifest->roll());
+  const uint64_t number = manifest->new_file_number();
+  TM_ASSIGN(recovered.wal, WalWriter::create(fs, dir, database_id, number));
+  uint64_t end = kLogHeaderBytes;
+  for (const std::string& payload : replayed.copies) end += record_bytes(payload.size());
+  TM_TRY(recovered.wal->reserve(end));
+  const bool follows = !replayed.whole && !wals.empty();
+  TM_TRY(recovered.wal->start(follows ? wals.rbegin()->first : 0, follows ? replayed.predecessor_end : 0));
+  for (const std::string& payload : replayed.copies) {
+    std::string record(kRecordHeaderBytes, '\0');
+    record += payload;
+    TM_TRY(recovered.wal->append(record));
+  }
+  TM_TRY(recovered.wal->sync());
+  ManifestEdit edit;
+  edit.newest_wal = number;
+  if (!follows) edit.oldest_wal = number;
+  TM_TRY(manifest->apply(edit));
+  memtable->set_first_wal(follows ? state.oldest_wal : number);
+  recovered.wal_files = follows ? wals.size() + 1 : 1;
+
+  remove_leftovers(fs, dir, listing, manifest->state(), manifest->file_number());
+  if (log && memtable->entries() > 0)
+    log(LogLevel::kInfo, dir + ": recovered " + std::to_string(memtable->commits().size()) + " commits from " +
+                             std::to_string(wals.size()) + " WAL files");
+  recovered.versions = std::make_unique<VersionSet>(fs, dir, open_segments, std::move(manifest));
+  recovered.versions->switch_memtable(std::move(memtable));
+  return recovered;
+}
+
+}  // namespace tidemark

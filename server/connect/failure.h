@@ -1,0 +1,16 @@
+// What an error of the engine means to a client: which status, which sentence.
+#pragma once
+
+#include "engine/base/status.h"
+#include "server/connect/call.h"
+
+namespace tidemark::connect {
+
+// Whether an operator should hear of it: something is wrong with the machine or the data, not with the
+// request.
+bool is_fault(ErrorCode code);
+
+Answer read_failure(const Error& error);
+Answer write_failure(const Error& error);
+
+}  // namespace tidemark::connect

@@ -1,0 +1,80 @@
+#include "server/connect/metadata.h"
+
+#include <algorithm>
+#include <boost/json.hpp>
+#include <chrono>
+#include <cstdio>
+
+namespace tidemark::connect {
+namespace {
+
+constexpr size_t kMaxDepth = 8;
+constexpr size_t kMaxAuthorityChars = 255 + 6;  // a DNS name, a colon, a port
+
+std::unexpected<Error> refuse(std::string_view what) {
+  return fail(ErrorCode::kInvalidArgument, "The metadata exchange request is invalid: " + std::string(what));
+}
+
+}  // namespace
+
+Result<std::vector<int64_t>> parse_metadata_request(std::string_view body) {
+  std::vector<int64_t> versions = {1};
+  if (body.empty()) return versions;
+
+  boost::json::parse_options options;
+  options.max_depth = kMaxDepth;
+  boost::json::error_code error;
+  const boost::json::value json = boost::json::parse({body.data(), body.size()}, error, {}, options);
+  if (error) return refuse("it is not JSON (" + error.message() + ").");
+  const boost::json::object* object = json.if_object();
+  if (object == nullptr) return refuse("it is not a JSON object.");
+  const boost::json::value* field = object->if_contains("supportedVersions");
+  if (field == nullptr) return versions;
+  const boost::json::array* list = field->if_array();
+  if (list == nullptr) return refuse("supportedVersions is not an array.");
+
+  versions.clear();
+  for (const boost::json::value& one : *list) {
+    if (const int64_t* number = one.if_int64()) {
+      versions.push_back(*number);
+    } else if (one.if_uint64() == nullptr) {  // a huge number is merely a version that we do not know
+      return refuse("supportedVersions holds something else than whole numbers.");
+    }
+  }
+  return versions;
+}
+
+std::string format_metadata(const Metadata& metadata) {
+  // Exactly the fields of the protocol: @deno/kv refuses answers with others.
+  const boost::json::object endpoint = {{"url", metadata.endpoint_url}, {"consistency", "strong"}};
+  const boost::json::object answer = {{"version", metadata.version->number},
+                                      {"databaseId", metadata.database_id},
+                                      {"token", metadata.token},
+                                      {"expiresAt", format_time(metadata.expires_at_ms)},
+                                      {"endpoints", boost::json::array{endpoint}}};
+  return boost::json::serialize(answer);
+}
+
+std::string format_time(int64_t unix_ms) {
+  using std::chrono::milliseconds;
+  const std::chrono::sys_time<milliseconds> time{milliseconds(unix_ms)};
+  const auto day = std::chrono::floor<std::chrono::days>(time);
+  const std::chrono::year_month_day date(day);
+  const std::chrono::hh_mm_ss<milliseconds> clock(time - day);
+  char out[64];
+  const int size =
+      std::snprintf(out, sizeof out, "%04d-%02u-%02uT%02d:%02d:%02d.%03dZ", static_cast<int>(date.year()),
+                    static_cast<unsigned>(date.month()), static_cast<unsigned>(date.day()),
+                    static_cast<int>(clock.hours().count()), static_cast<int>(clock.minutes().count()),
+                    static_cast<int>(clock.seconds().count()), static_cast<int>(clock.subseconds().count()));
+  return std::string(out, static_cast<size_t>(size));
+}
+
+bool is_plain_authority(std::string_view host) {
+  return !host.empty() && host.size() <= kMaxAuthorityChars && std::ranges::all_of(host, [](char c) {
+    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '.' ||
+           c == '-' || c == '_' || c == ':' || c == '[' || c == ']';
+  });
+}
+
+}  // namespace tidemark::connect

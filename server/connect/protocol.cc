@@ -1,0 +1,20 @@
+#include "server/connect/protocol.h"
+
+#include <algorithm>
+
+namespace tidemark::connect {
+
+const ProtocolVersion* negotiate(std::span<const int64_t> client_versions) {
+  const ProtocolVersion* best = nullptr;
+  for (const ProtocolVersion& version : kProtocolVersions) {
+    if (std::ranges::find(client_versions, version.number) != client_versions.end()) best = &version;
+  }
+  return best;
+}
+
+const ProtocolVersion* version_of_header(std::string_view header) {
+  const auto place = std::ranges::find(kProtocolVersions, header, &ProtocolVersion::header);
+  return place == kProtocolVersions.end() ? nullptr : &*place;
+}
+
+}  // namespace tidemark::connect

@@ -1,0 +1,249 @@
+// A call is routed, its token checked, its body parsed and checked against the limits, all on the network
+// thread.
+//
+// A read runs there too, as long as what it needs is in memory and not much. When it says kWouldBlock, what
+// it made is thrown away and all of it runs again on the read lane, where it may take its time: the second
+// run sees one version of everything as well, only a newer one. Before that it says how large its answer may
+// become, so that the caller can keep many such reads at once from filling the memory.
+//
+// A write is laid out on the network thread and handed to the engine; its answer comes from the engine's
+// thread.
+#include "server/connect/service.h"
+
+#include <algorithm>
+#include <optional>
+
+#include "server/connect/failure.h"
+#include "server/connect/metadata.h"
+#include "server/connect/wire.h"
+
+namespace tidemark::connect {
+namespace {
+
+constexpr char kProtobuf[] = "application/x-protobuf";
+constexpr int64_t kFaultLogPauseUs = 1'000'000;
+// Of a message around one entry, range, check or mutation: tags, lengths, enums, times. Generous.
+constexpr uint64_t kFramingBytes = 64;
+
+enum class Route { kNone, kMetadata, kSnapshotRead, kAtomicWrite, kWatch };
+
+Route route_of(std::string_view method, std::string_view path) {
+  if (method != "POST") return Route::kNone;
+  if (path == "/") return Route::kMetadata;
+  const size_t slash = path.rfind('/');
+  if (slash == path.npos) return Route::kNone;
+  // A client that was told the root as its endpoint asks for "//snapshot_read".
+  const std::string_view folder = path.substr(0, slash);
+  if (folder != kEndpointPath && !folder.empty() && folder != "/") return Route::kNone;
+  const std::string_view name = path.substr(slash + 1);
+  if (name == "snapshot_read") return Route::kSnapshotRead;
+  if (name == "atomic_write") return Route::kAtomicWrite;
+  return name == "watch" ? Route::kWatch : Route::kNone;
+}
+
+// The token of "Bearer <token>"; the scheme in any case, as HTTP has it.
+std::optional<std::string_view> bearer_token(std::string_view authorization) {
+  constexpr std::string_view kScheme = "bearer ";
+  if (authorization.size() <= kScheme.size()) return std::nullopt;
+  const bool is_bearer = std::ranges::equal(
+      authorization.substr(0, kScheme.size()), kScheme,
+      [](char a, char b) { return (a >= 'A' && a <= 'Z' ? static_cast<char>(a + 32) : a) == b; });
+  if (!is_bearer) return std::nullopt;
+  return authorization.substr(kScheme.size());
+}
+
+Answer protobuf(std::string body) {
+  return {200, kProtobuf, std::move(body)};
+}
+
+// What the answer can be at most.
+uint64_t largest_answer_bytes(const pb::SnapshotRead& message, const kv::Limits& limits) {
+  uint64_t entries = 0;
+  for (const pb::ReadRange& range : message.ranges()) entries += static_cast<uint64_t>(range.limit());
+  return entries * (limits.max_write_key_bytes + limits.max_value_bytes + kFramingBytes);
+}
+
+}  // namespace
+
+// Members are destroyed from the last to the first: the ticket goes when nothing of the call is left.
+struct Service::PendingRead {
+  InFlight::Ticket ticket;
+  DatabaseRef database;
+  pb::SnapshotRead message;  // was found within the limits
+  Done done;
+};
+
+struct Service::PendingWrite final : kv::WriteRequest {
+  PendingWrite(Service& of, DatabaseRef in, kv::WritePlan plan, Done then)
+      : kv::WriteRequest(std::move(plan)),
+        service(of),
+        ticket(of.in_flight_),
+        database(std::move(in)),
+        answer(std::move(then)) {}
+
+  void done(const CommitOutcome& outcome) override {
+    service.finish_write(*this, outcome);
+    delete this;
+  }
+
+  Service& service;
+  InFlight::Ticket ticket;
+  DatabaseRef database;
+  Done answer;
+};
+
+Service::Service(host::Host& host, ServiceOptions options) : host_(host), options_(std::move(options)) {}
+
+Service::~Service() = default;
+
+int64_t Service::wait_until_idle(int64_t timeout_us) {
+  return in_flight_.wait_for_none(host_.engine().clock(), timeout_us);
+}
+
+uint64_t Service::max_body_bytes(std::string_view method, std::string_view path) const {
+  // Some larger than the largest legal request, so that one that is only just too large is told so in the
+  // words of its limit. `default` stands for all: they have the same limits.
+  const DatabaseRef database = host_.find(host::kDefaultDatabaseName);
+  const kv::Limits limits = database ? database->store().limits() : kv::Limits{};
+  switch (route_of(method, path)) {
+    case Route::kSnapshotRead:
+    case Route::kWatch:
+      return 2 * limits.max_read_ranges * (2 * limits.max_read_key_bytes + kFramingBytes);
+    case Route::kAtomicWrite:
+      return 2 * limits.max_transaction_bytes +
+             2 * (limits.max_mutations + limits.max_checks) * kFramingBytes;
+    case Route::kMetadata:
+    case Route::kNone:
+      break;
+  }
+  return kMaxMetadataRequestBytes;
+}
+
+void Service::handle(const Call& call, Done done) {
+  const Route route = route_of(call.method, call.path);
+  if (route == Route::kNone) return done(plain_text(404, text::kNotFound));
+  if (route == Route::kMetadata) return exchange_metadata(call, done);
+  DatabaseRef database = admit_data_call(call, done);
+  if (!database) return;
+  switch (route) {
+    case Route::kSnapshotRead:
+      return snapshot_read(call, std::move(database), done);
+    case Route::kAtomicWrite:
+      return atomic_write(call, std::move(database), done);
+    default:
+      return done(plain_text(400, "Watch is not supported yet by this version of Tidemark."));
+  }
+}
+
+void Service::exchange_metadata(const Call& call, Done& done) {
+  const std::optional<std::string_view> token = bearer_token(call.authorization);
+  if (!token) return done(plain_text(401, text::kMalformedAuthorization));
+  const DatabaseRef database = host_.find(host::kDefaultDatabaseName);
+  if (!database) return done(plain_text(404, text::kNotFound));
+  if (!host_.may_open(*token, *database)) return done(plain_text(401, text::kInvalidToken));
+
+  const Result<std::vector<int64_t>> offered = parse_metadata_request(call.body);
+  if (!offered) return done(plain_text(400, offered.error().message));
+  const ProtocolVersion* version = negotiate(*offered);
+  if (version == nullptr) return done(plain_text(400, text::kNoCommonVersion));
+
+  std::string base = options_.public_url;
+  if (base.empty() && version->absolute_urls) {
+    if (!is_plain_authority(call.host)) {
+      return done(plain_text(400, "Protocol version 1 needs a Host header that names this server."));
+    }
+    base = (call.secure ? "https://" : "http://") + std::string(call.host);
+  }
+  const host::DataTokens::Issued issued = host_.data_tokens().issue(database->id(), host::Rights::kReadWrite);
+  done({200, "application/json",
+        format_metadata(
+            {version, database->id().text(), issued.token, issued.expires_at_ms, base + kEndpointPath})});
+}
+
+Service::DatabaseRef Service::admit_data_call(const Call& call, Done& done) {
+  const auto refuse = [&done](int status, const char* sentence) -> DatabaseRef {
+    done(plain_text(status, sentence));
+    return nullptr;
+  };
+  const std::optional<std::string_view> token = bearer_token(call.authorization);
+  if (!token) return refuse(401, text::kMalformedAuthorization);
+  const std::optional<host::DataClaims> claims = host_.data_tokens().verify(*token);
+  if (!claims) return refuse(401, text::kInvalidToken);
+  if (version_of_header(call.protocol_version) == nullptr) return refuse(400, text::kExpectedVersion);
+  const std::optional<host::Uuid> id = host::Uuid::from_text(call.database_id);
+  DatabaseRef database = id ? host_.find(*id) : nullptr;
+  if (!database) return refuse(400, text::kInvalidDatabaseId);
+  if (claims->database != *id) return refuse(401, text::kInvalidToken);
+  return database;
+}
+
+void Service::snapshot_read(const Call& call, DatabaseRef database, Done& done) {
+  pb::SnapshotRead message;
+  const Status parsed = parse_message(call.body, message);
+  if (!parsed) return done(plain_text(400, parsed.error().message));
+  const std::vector<kv::ReadRange> ranges = view_ranges(message);
+  kv::Store& store = database->store();
+  const Status legal = store.check_ranges(ranges);
+  if (!legal) return done(plain_text(400, legal.error().message));
+
+  ReadAnswerWriter writer;
+  const kv::ReadBounds bounds{true, options_.inline_read_steps, options_.inline_read_bytes};
+  const Status read = store.read(ranges, bounds, writer);
+  if (read) return done(protobuf(writer.finish()));
+  if (read.error().code != ErrorCode::kWouldBlock) {
+    log_fault("read", *database, read.error());
+    return done(read_failure(read.error()));
+  }
+  if (call.reserve) call.reserve(largest_answer_bytes(message, store.limits()));
+  // Shared, since the executor copies its tasks.
+  const std::shared_ptr<PendingRead> pending(new PendingRead{
+      InFlight::Ticket(in_flight_), std::move(database), std::move(message), std::move(done)});
+  host_.engine().executor().post(Lane::kRead, [this, pending] { finish_read(*pending); });
+}
+
+void Service::finish_read(PendingRead& read) {
+  ReadAnswerWriter writer;
+  const Status status = read.database->store().read(view_ranges(read.message), {}, writer);
+  if (status) return read.done(protobuf(writer.finish()));
+  log_fault("read", *read.database, status.error());
+  read.done(read_failure(status.error()));
+}
+
+void Service::atomic_write(const Call& call, DatabaseRef database, Done& done) {
+  pb::AtomicWrite message;
+  const Status parsed = parse_message(call.body, message);
+  if (!parsed) return done(plain_text(400, parsed.error().message));
+  kv::Store& store = database->store();
+  Result<kv::WritePlan> plan = store.plan(view_write(message));
+  if (!plan) return done(plain_text(400, plan.error().message));
+  // Deletes itself in done(), which may run before submit() returns; `store` lives on with the host.
+  store.submit(*new PendingWrite(*this, std::move(database), std::move(*plan), std::move(done)));
+}
+
+void Service::finish_write(PendingWrite& write, const CommitOutcome& outcome) {
+  if (!outcome.status) {
+    log_fault("write", *write.database, outcome.status.error());
+    return write.answer(write_failure(outcome.status.error()));
+  }
+  write.answer(protobuf(outcome.committed ? write_success(outcome.versionstamp)
+                                          : write_check_failure(write.failed_checks())));
+}
+
+void Service::log_fault(std::string_view what, const host::HostedDatabase& database, const Error& error) {
+  if (!is_fault(error.code) || !options_.log) return;
+  // A broken disk fails every request: one line a second of each kind tells as much.
+  FaultLog& fault = fault_logs_[static_cast<size_t>(error.code)];
+  const int64_t now_us = host_.engine().clock().monotonic_us();
+  int64_t next_us = fault.next_us.load(std::memory_order_relaxed);
+  if (now_us < next_us || !fault.next_us.compare_exchange_strong(next_us, now_us + kFaultLogPauseUs)) {
+    fault.unsaid.fetch_add(1, std::memory_order_relaxed);
+    return;
+  }
+  std::string line = "a " + std::string(what) + " of database '" + database.name() +
+                     "' failed: " + std::string(to_string(error.code)) + ": " + error.message;
+  if (const uint64_t unsaid = fault.unsaid.exchange(0))
+    line += " (and " + std::to_string(unsaid) + " more before it)";
+  options_.log(LogLevel::kError, line);
+}
+
+}  // namespace tidemark::connect

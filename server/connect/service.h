@@ -1,0 +1,71 @@
+// KV Connect: takes calls, answers them from the databases of a host.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "engine/base/log.h"
+#include "server/connect/call.h"
+#include "server/connect/in_flight.h"
+#include "server/connect/protocol.h"
+#include "server/host/host.h"
+
+namespace tidemark::connect {
+
+struct ServiceOptions {
+  // What clients reach the server by, without a slash at the end ("https://kv.example.org"); empty: whatever
+  // they used. Given to clients as the endpoint.
+  std::string public_url;
+  // A read that looks at more entries than this in a range, gives more bytes than this, or needs the disk,
+  // leaves the network thread.
+  uint64_t inline_read_steps = 512;
+  uint64_t inline_read_bytes = 256 << 10;
+  LogSink log;  // may be empty
+};
+
+// Any thread.
+class Service {
+ public:
+  // `host` must outlive it.
+  Service(host::Host& host, ServiceOptions options);
+  // REQUIRES: wait_until_idle() returned 0 after the last call of handle().
+  ~Service();
+
+  // Answers by `done`, before it returns or later from another thread. Never blocks on I/O.
+  void handle(const Call& call, Done done);
+  // The largest body that such a request may have.
+  uint64_t max_body_bytes(std::string_view method, std::string_view path) const;
+
+  // Waits until every call was answered, for at most `timeout_us` microseconds. Returns how many were not.
+  int64_t wait_until_idle(int64_t timeout_us);
+
+ private:
+  struct PendingRead;
+  struct PendingWrite;
+  using DatabaseRef = std::shared_ptr<host::HostedDatabase>;
+
+  void exchange_metadata(const Call& call, Done& done);
+  void snapshot_read(const Call& call, DatabaseRef database, Done& done);
+  void finish_read(PendingRead& read);
+  void atomic_write(const Call& call, DatabaseRef database, Done& done);
+  void finish_write(PendingWrite& write, const CommitOutcome& outcome);
+
+  // The database that a data-path call may work on. Otherwise gives the refusal to `done`, and null.
+  DatabaseRef admit_data_call(const Call& call, Done& done);
+  void log_fault(std::string_view what, const host::HostedDatabase& database, const Error& error);
+
+  host::Host& host_;
+  const ServiceOptions options_;
+  InFlight in_flight_;
+  struct FaultLog {
+    std::atomic<int64_t> next_us{0};  // monotonic
+    std::atomic<uint64_t> unsaid{0};
+  };
+  std::array<FaultLog, 16> fault_logs_;  // by error code
+};
+
+}  // namespace tidemark::connect

@@ -1,0 +1,51 @@
+// Data-path messages: requests from the wire, answers to it.
+#pragma once
+
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "engine/base/status.h"
+#include "engine/base/versionstamp.h"
+#include "server/connect/datapath.pb.h"
+#include "server/kv/request.h"
+#include "server/kv/store.h"
+
+namespace tidemark::connect {
+
+namespace pb = com::deno::kv::datapath;
+
+// kInvalidArgument, with denokv's sentence, if the bytes are no such message.
+template <class Message>
+Status parse_message(std::string_view bytes, Message& message);
+
+extern template Status parse_message(std::string_view, pb::SnapshotRead&);
+extern template Status parse_message(std::string_view, pb::AtomicWrite&);
+
+// Views into the message, which must outlive the result. Nothing is checked.
+std::vector<kv::ReadRange> view_ranges(const pb::SnapshotRead& message);
+kv::AtomicWrite view_write(const pb::AtomicWrite& message);
+
+// Writes a SnapshotReadOutput as the entries come in, straight into the answer's body: the generated classes
+// would allocate twice for each entry.
+class ReadAnswerWriter final : public kv::EntrySink {
+ public:
+  void begin_range() override;
+  void entry(std::string_view key, const kv::StoredValue& value, Versionstamp versionstamp) override;
+  void end_range() override;
+
+  // Ends the message. The writer is empty afterwards and may be used again.
+  std::string finish();
+
+ private:
+  std::string out_;
+  size_t range_start_ = 0;  // of the bytes of the range being written, behind the place kept for its length
+};
+
+// An AtomicWriteOutput.
+std::string write_success(Versionstamp versionstamp);
+std::string write_check_failure(std::span<const uint32_t> failed_checks);
+std::string write_disabled();
+
+}  // namespace tidemark::connect

@@ -1,0 +1,157 @@
+// token = base64url without padding of: version (1), database id (16), rights (1), expires_at_ms (8,
+// little-endian), HMAC-SHA256 over all before it (32).
+//
+// Every data-path request brings its token, mostly the same few. So tokens that were found good are kept in a
+// small table of fixed size (by hash, newest wins); a hit costs one comparison instead of a MAC, which
+// OpenSSL 3 makes expensive by looking up the algorithm each time. The expiry is looked at on every use.
+#include "server/host/data_token.h"
+
+#include <openssl/crypto.h>
+#include <openssl/evp.h>
+#include <openssl/hmac.h>
+
+#include "engine/base/check.h"
+#include "engine/base/coding.h"
+#include "engine/base/hash.h"
+#include "engine/io/sync.h"
+
+namespace tidemark::host {
+namespace {
+
+constexpr uint8_t kVersion = 1;
+constexpr size_t kClaimsBytes = 1 + 16 + 1 + 8;
+constexpr size_t kMacBytes = 32;
+constexpr size_t kTokenBytes = kClaimsBytes + kMacBytes;
+constexpr size_t kTokenChars = (kTokenBytes * 8 + 5) / 6;
+constexpr char kAlphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+
+std::string base64url(std::string_view bytes) {
+  std::string out;
+  out.reserve(kTokenChars);
+  uint32_t pending = 0;
+  int bits = 0;
+  for (const char c : bytes) {
+    pending = pending << 8 | static_cast<uint8_t>(c);
+    for (bits += 8; bits >= 6; bits -= 6) out.push_back(kAlphabet[pending >> (bits - 6) & 63]);
+  }
+  if (bits > 0) out.push_back(kAlphabet[pending << (6 - bits) & 63]);
+  return out;
+}
+
+int base64url_digit(char c) {
+  if (c >= 'A' && c <= 'Z') return c - 'A';
+  if (c >= 'a' && c <= 'z') return c - 'a' + 26;
+  if (c >= '0' && c <= '9') return c - '0' + 52;
+  if (c == '-') return 62;
+  return c == '_' ? 63 : -1;
+}
+
+// Only what base64url() gives: the unused bits of the last digit are zero, so each token has one spelling.
+std::optional<std::string> from_base64url(std::string_view chars) {
+  std::string out;
+  uint32_t pending = 0;
+  int bits = 0;
+  for (const char c : chars) {
+    const int digit = base64url_digit(c);
+    if (digit < 0) return std::nullopt;
+    pending = pending << 6 | static_cast<uint32_t>(digit);
+    bits += 6;
+    if (bits >= 8) {
+      bits -= 8;
+      out.push_back(static_cast<char>(pending >> bits));
+    }
+  }
+  if ((pending & ((1u << bits) - 1)) != 0) return std::nullopt;
+  return out;
+}
+
+std::array<uint8_t, kMacBytes> mac_of(const SigningKey& key, std::string_view bytes) {
+  std::array<uint8_t, kMacBytes> out;
+  unsigned size = 0;
+  const unsigned char* made =
+      HMAC(EVP_sha256(), key.data(), static_cast<int>(key.size()),
+           reinterpret_cast<const unsigned char*>(bytes.data()), bytes.size(), out.data(), &size);
+  TM_CHECK(made != nullptr && size == kMacBytes);
+  return out;
+}
+
+}  // namespace
+
+struct DataTokens::Cache {
+  static constexpr size_t kSlots = 256;
+
+  struct Slot {
+    Mutex mutex;
+    bool used TM_GUARDED_BY(mutex) = false;
+    std::array<char, kTokenChars> token TM_GUARDED_BY(mutex);
+    DataClaims claims TM_GUARDED_BY(mutex);
+  };
+
+  Slot& slot_of(std::string_view token) { return slots[xxh3(token) % kSlots]; }
+
+  std::array<Slot, kSlots> slots;
+};
+
+DataTokens::DataTokens(const SigningKey& key, Clock& clock)
+    : key_(key), clock_(clock), cache_(std::make_unique<Cache>()) {}
+
+DataTokens::~DataTokens() {
+  OPENSSL_cleanse(key_.data(), key_.size());
+}
+
+DataTokens::Issued DataTokens::issue(const Uuid& database, Rights rights) const {
+  const int64_t expires_at_ms = clock_.wall_us() / 1000 + kLifetimeMs;
+  return {sign({database, rights, expires_at_ms}), expires_at_ms};
+}
+
+std::string DataTokens::sign(const DataClaims& claims) const {
+  std::string bytes;
+  bytes.reserve(kTokenBytes);
+  bytes.push_back(static_cast<char>(kVersion));
+  bytes.append(claims.database.raw());
+  bytes.push_back(static_cast<char>(claims.rights));
+  put_le64(bytes, static_cast<uint64_t>(claims.expires_at_ms));
+  const auto mac = mac_of(key_, bytes);
+  bytes.append(reinterpret_cast<const char*>(mac.data()), mac.size());
+  return base64url(bytes);
+}
+
+std::optional<DataClaims> DataTokens::verify(std::string_view token) const {
+  if (token.size() != kTokenChars) return std::nullopt;
+  const int64_t now_ms = clock_.wall_us() / 1000;
+  Cache::Slot& slot = cache_->slot_of(token);
+  {
+    MutexLock lock(slot.mutex);
+    if (slot.used && CRYPTO_memcmp(slot.token.data(), token.data(), kTokenChars) == 0) {
+      if (slot.claims.expires_at_ms <= now_ms) return std::nullopt;
+      return slot.claims;
+    }
+  }
+  const std::optional<DataClaims> claims = verify_signature(token);
+  if (!claims || claims->expires_at_ms <= now_ms) return std::nullopt;
+  MutexLock lock(slot.mutex);
+  slot.used = true;
+  token.copy(slot.token.data(), kTokenChars);
+  slot.claims = *claims;
+  return claims;
+}
+
+std::optional<DataClaims> DataTokens::verify_signature(std::string_view token) const {
+  const std::optional<std::string> bytes = from_base64url(token);
+  if (!bytes || bytes->size() != kTokenBytes) return std::nullopt;
+  const std::string_view signed_part = std::string_view(*bytes).substr(0, kClaimsBytes);
+  const auto mac = mac_of(key_, signed_part);
+  if (CRYPTO_memcmp(mac.data(), bytes->data() + kClaimsBytes, kMacBytes) != 0) return std::nullopt;
+
+  ByteReader reader(signed_part);
+  if (reader.u8() != kVersion) return std::nullopt;
+  DataClaims claims;
+  claims.database = *Uuid::from_raw(reader.raw(16));
+  const uint8_t rights = reader.u8();
+  if (rights != static_cast<uint8_t>(Rights::kReadWrite)) return std::nullopt;
+  claims.rights = static_cast<Rights>(rights);
+  claims.expires_at_ms = static_cast<int64_t>(reader.le64());
+  return claims;
+}
+
+}  // namespace tidemark::host

@@ -1,0 +1,61 @@
+// The tokens that metadata exchange hands out for the data path. They need no record on the server: each says
+// which database it opens, with which rights and until when, under a signature by the store's own key, so
+// they survive a restart. The form is opaque to clients and may change; see docs/formats/keyspace.md.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "engine/io/clock.h"
+#include "server/host/uuid.h"
+
+namespace tidemark::host {
+
+// Stored in tokens; do not change.
+enum class Rights : uint8_t {
+  kReadWrite = 1,
+};
+
+struct DataClaims {
+  Uuid database;
+  Rights rights = Rights::kReadWrite;
+  int64_t expires_at_ms = 0;  // milliseconds since 1970; from then on the token is refused
+};
+
+using SigningKey = std::array<uint8_t, 32>;
+
+// Any thread.
+class DataTokens {
+ public:
+  static constexpr int64_t kLifetimeMs = int64_t{24} * 3600 * 1000;
+
+  // `clock` must outlive it.
+  DataTokens(const SigningKey& key, Clock& clock);
+  ~DataTokens();
+
+  struct Issued {
+    std::string token;
+    int64_t expires_at_ms;
+  };
+  // A token for `database`, good for kLifetimeMs from now.
+  Issued issue(const Uuid& database, Rights rights) const;
+  std::string sign(const DataClaims& claims) const;
+
+  // What the token grants, or nothing if it was not signed with this key, was altered or has expired.
+  std::optional<DataClaims> verify(std::string_view token) const;
+
+ private:
+  struct Cache;
+
+  std::optional<DataClaims> verify_signature(std::string_view token) const;
+
+  SigningKey key_;
+  Clock& clock_;
+  std::unique_ptr<Cache> cache_;
+};
+
+}  // namespace tidemark::host

@@ -1,0 +1,76 @@
+#include "server/host/uuid.h"
+
+#include <openssl/rand.h>
+
+#include <algorithm>
+
+namespace tidemark::host {
+namespace {
+
+constexpr size_t kTextChars = 36;
+
+bool is_dash_place(size_t i) {
+  return i == 8 || i == 13 || i == 18 || i == 23;
+}
+
+int digit_of(char c) {
+  if (c >= '0' && c <= '9') return c - '0';
+  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
+  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
+  return -1;
+}
+
+}  // namespace
+
+std::string Uuid::text() const {
+  static constexpr char kDigits[] = "0123456789abcdef";
+  std::string out;
+  out.reserve(kTextChars);
+  for (const uint8_t byte : bytes) {
+    if (is_dash_place(out.size())) out.push_back('-');
+    out.push_back(kDigits[byte >> 4]);
+    out.push_back(kDigits[byte & 15]);
+  }
+  return out;
+}
+
+std::optional<Uuid> Uuid::from_text(std::string_view text) {
+  if (text.size() != kTextChars) return std::nullopt;
+  Uuid out;
+  size_t digits = 0;
+  for (size_t i = 0; i < text.size(); ++i) {
+    if (is_dash_place(i)) {
+      if (text[i] != '-') return std::nullopt;
+      continue;
+    }
+    const int digit = digit_of(text[i]);
+    if (digit < 0) return std::nullopt;
+    uint8_t& byte = out.bytes[digits++ / 2];
+    byte = static_cast<uint8_t>(byte << 4 | digit);
+  }
+  return out;
+}
+
+std::optional<Uuid> Uuid::from_raw(std::string_view raw) {
+  Uuid out;
+  if (raw.size() != out.bytes.size()) return std::nullopt;
+  std::ranges::copy(raw, out.bytes.begin());
+  return out;
+}
+
+Status random_bytes(uint8_t* out, size_t size) {
+  if (RAND_bytes(out, static_cast<int>(size)) != 1) {
+    return fail(ErrorCode::kIo, "the system gives no random bytes");
+  }
+  return {};
+}
+
+Result<Uuid> random_uuid() {
+  Uuid out;
+  TM_TRY(random_bytes(out.bytes.data(), out.bytes.size()));
+  out.bytes[6] = static_cast<uint8_t>((out.bytes[6] & 0x0f) | 0x40);
+  out.bytes[8] = static_cast<uint8_t>((out.bytes[8] & 0x3f) | 0x80);
+  return out;
+}
+
+}  // namespace tidemark::host

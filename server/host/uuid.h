@@ -1,0 +1,31 @@
+// UUIDs: 16 bytes inside, "xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx" in lower case outside.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "engine/base/status.h"
+
+namespace tidemark::host {
+
+struct Uuid {
+  std::array<uint8_t, 16> bytes{};
+
+  bool operator==(const Uuid&) const = default;
+  std::string text() const;
+  std::string_view raw() const { return {reinterpret_cast<const char*>(bytes.data()), bytes.size()}; }
+  // Nothing unless `text` has the form above; digits of either case.
+  static std::optional<Uuid> from_text(std::string_view text);
+  // Nothing unless `raw` has 16 bytes.
+  static std::optional<Uuid> from_raw(std::string_view raw);
+};
+
+// Fills `out` with bytes fit for secrets. kIo if the machine has none to give.
+Status random_bytes(uint8_t* out, size_t size);
+// A new random one (version 4).
+Result<Uuid> random_uuid();
+
+}  // namespace tidemark::host

@@ -1,0 +1,78 @@
+// What the HTTP listener calls, and what it promises to it. Knows no Deno, no engine.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <utility>
+
+namespace tidemark::http {
+
+// A request whose body has arrived whole. Strings are valid as long as the object lives.
+struct Request {
+  std::string method;            // upper case as sent
+  std::string path;              // without query; always starts with '/'
+  std::string query;             // without '?'
+  std::string authorization;     // the header's value, empty if absent
+  std::string host;              // Host or :authority
+  std::string database_id;       // x-denokv-database-id, or version 1's x-transaction-domain-id
+  std::string protocol_version;  // x-denokv-version
+  bool secure = false;           // came over TLS
+  std::string body;
+};
+
+struct Response {
+  int status = 200;          // 200 to 599
+  std::string content_type;  // empty: no header
+  std::string body;
+};
+
+// The answer to one request, to be given exactly once, from any thread; copies share that once. Giving it after the
+// client has gone does nothing. Dropping every copy without an answer gives 500. May outlive the listener.
+class Responder {
+ public:
+  class Target {
+   public:
+    virtual ~Target() = default;
+    virtual void respond(Response response) = 0;
+    virtual void reserve(uint64_t bytes) { (void)bytes; }
+  };
+  explicit Responder(std::shared_ptr<Target> target) : target_(std::move(target)) {}
+  void respond(Response response) const { target_->respond(std::move(response)); }
+
+  // Says how large the answer's body may become, in bytes, when it will be given after handle() has returned. Until
+  // then that much counts as waiting unsent, so that many large answers are not made at once; what is never said
+  // counts as Options::unanswered_bytes (16 KiB). An answer given before handle() returns needs none of this.
+  // Call during handle(), on its thread; elsewhere it does nothing.
+  void reserve(uint64_t bytes) const { target_->reserve(bytes); }
+
+ private:
+  std::shared_ptr<Target> target_;
+};
+
+// While one of these lives, answers given on this thread (unless it is the network thread concerned) are held back;
+// when the outermost ends they go to the network threads with one wake-up for each. For a thread that has many
+// answers ready at one moment, as after a commit group. Keep it short-lived.
+class AnswerBatch {
+ public:
+  AnswerBatch();
+  ~AnswerBatch();
+  AnswerBatch(const AnswerBatch&) = delete;
+  AnswerBatch& operator=(const AnswerBatch&) = delete;
+};
+
+class Handler {
+ public:
+  virtual ~Handler() = default;
+  // Called on a network thread (several at once, for different requests); must not block. May answer before it
+  // returns. The listener bounds how many response bytes wait unsent per connection and in all, by not calling this
+  // while they are exceeded. An exception counts as dropping the responder.
+  virtual void handle(Request request, Responder responder) = 0;
+  // The largest body that may follow these headers, in bytes; a longer one gets 413 without being read. Called on a
+  // network thread.
+  virtual uint64_t max_body_bytes(std::string_view method, std::string_view path) const = 0;
+};
+
+}  // namespace tidemark::http

@@ -1,0 +1,256 @@
+// One request at a time: while one is with the Handler or its answer is being sent, what has come of the next ones
+// stays in in_, and the connection is not read from. So at most one read's worth of pipelined bytes waits.
+//
+// A body beyond Options::stream_window_bytes needs a promise of room before more of it is read.
+#include <charconv>
+#include <optional>
+
+#include "server/http/http1_parser.h"
+#include "server/http/session.h"
+
+namespace tidemark::http {
+namespace {
+
+class Http1Session final : public Session {
+ public:
+  explicit Http1Session(Peer& peer) : peer_(peer), since_ms_(peer.loop.now_ms) { next_request(); }
+
+  void receive(std::string_view bytes) override {
+    if (state_ != State::kReceiving) {
+      if (state_ != State::kClosing && !closing_) in_.append(bytes);
+    } else if (in_.empty()) {
+      const size_t taken = parse(bytes);
+      if (state_ != State::kClosing && !closing_) in_.assign(bytes.substr(taken));
+    } else {
+      in_.append(bytes);
+      parse_buffered();
+    }
+  }
+
+  void end_of_input() override {
+    ended_ = true;
+    if (state_ == State::kReceiving) state_ = State::kClosing;
+  }
+
+  int dispatch(int max_calls) override {
+    if (wants_room_ && state_ == State::kReceiving) give_room();
+    if (max_calls <= 0 || state_ != State::kReady || !peer_.gate_open()) return 0;
+    state_ = State::kHandling;
+    const uint64_t charged = std::exchange(charged_, 0);
+    head_only_ = parser_->head();
+    peer_.call_handler(number_, std::move(parser_->request), charged);
+    return 1;
+  }
+
+  bool waiting() const override { return state_ == State::kReady || wants_room_; }
+
+  void answer(int64_t number, Response response) override {
+    if (number == number_ && state_ == State::kHandling) respond(std::move(response));
+  }
+
+  void fill(Output& output) override {
+    while (!output.full()) {
+      if (!head_.empty()) {
+        output.copy(head_.data(), head_.size());
+        head_.clear();
+      }
+      if (state_ != State::kSending) return;
+      if (!response_.body.empty()) output.add(response_.body.data(), response_.body.size());
+      // What was referenced must stay until it is written; the peer sees to that.
+      peer_.pin(std::move(response_.body));
+      response_ = {};
+      if (closing_) {
+        state_ = State::kClosing;
+        return;
+      }
+      next_request();
+      if (!in_.empty()) parse_buffered();
+      if (ended_ && state_ == State::kReceiving) state_ = State::kClosing;
+    }
+  }
+
+  bool has_output() const override { return state_ == State::kSending || !head_.empty(); }
+
+  void drain() override {
+    draining_ = true;
+    if (state_ == State::kReceiving && !started_) state_ = State::kClosing;
+  }
+
+  void tick() override {
+    const Options& o = peer_.loop.options;
+    if (state_ != State::kReceiving) return;
+    const int64_t waited = peer_.loop.now_ms - since_ms_;
+    if (!started_) {
+      if (waited <= o.http1_idle_timeout_ms) return;
+      peer_.loop.counters.timeouts.add();
+      state_ = State::kClosing;
+    } else if (waited > o.request_timeout_ms) {
+      peer_.loop.counters.timeouts.add();
+      refuse(408, "The request did not arrive in time.");
+    }
+  }
+
+  bool wants_read() const override { return state_ == State::kReceiving && !wants_room_; }
+  bool finished() const override { return state_ == State::kClosing && head_.empty(); }
+
+ private:
+  enum class State {
+    kReceiving,  // a request, or the wait for one
+    kReady,      // a request waits for the gate
+    kHandling,
+    kSending,
+    kClosing,
+  };
+
+  void next_request() {
+    parser_.emplace(peer_.loop.handler, peer_.loop.options.max_header_bytes);
+    state_ = State::kReceiving;
+    ++number_;
+    started_ = false;
+    continued_ = false;
+    head_only_ = false;
+    promised_ = false;
+    wants_room_ = false;
+    since_ms_ = peer_.loop.now_ms;
+    progress_bytes_ = 0;
+  }
+
+  void parse_buffered() {
+    const size_t taken = parse(in_);
+    if (state_ == State::kClosing || closing_) {
+      std::string().swap(in_);
+    } else {
+      in_.erase(0, taken);
+    }
+  }
+
+  // Returns how many of `bytes` it is done with.
+  size_t parse(std::string_view bytes) {
+    size_t taken = 0;
+    if (!started_) {
+      // Empty lines before a request (RFC 9112, 2.2).
+      while (bytes.substr(taken).starts_with("\r\n")) taken += 2;
+      if (taken == bytes.size() || bytes.substr(taken) == "\r") return taken;
+      started_ = true;
+      since_ms_ = peer_.loop.now_ms;
+    }
+    const Options& o = peer_.loop.options;
+    boost::beast::error_code code;
+    while (taken < bytes.size() && !parser_->is_done()) {
+      taken += parser_->put({bytes.data() + taken, bytes.size() - taken}, code);
+      if (code) break;
+    }
+    const Request& request = parser_->request;
+    if (request.body.size() > charged_) {
+      peer_.charge_request(request.body.size() - charged_);
+      charged_ = request.body.size();
+    }
+    if (request.body.size() - progress_bytes_ >= o.min_progress_bytes) {
+      progress_bytes_ = request.body.size();
+      since_ms_ = peer_.loop.now_ms;
+    }
+    if (code && code != boost::beast::http::error::need_more) {
+      refuse_parsed(code);
+    } else if (parser_->is_done()) {
+      state_ = State::kReady;
+      wants_room_ = false;
+    } else if (bytes.size() - taken > o.max_header_bytes) {
+      refuse(431, "The request's headers are too large.");  // or a chunk's, or its trailers
+    } else if (parser_->is_header_done()) {
+      const auto length = parser_->content_length();
+      if (!promised_ && (length ? *length > o.stream_window_bytes : request.body.size() >= o.stream_window_bytes / 2))
+        give_room();
+      if (parser_->expects_continue && parser_->http11() && !continued_ && request.body.empty()) {
+        continued_ = true;
+        head_ = "HTTP/1.1 100 Continue\r\n\r\n";
+      }
+    }
+    return taken;
+  }
+
+  void give_room() {
+    const auto length = parser_->content_length();
+    const uint64_t whole = length ? *length : parser_->body_limit_bytes();
+    const uint64_t more = whole > charged_ ? whole - charged_ : 0;
+    wants_room_ = !peer_.may_promise(more, true);
+    if (wants_room_) return;
+    promised_ = true;
+    peer_.charge_request(more);
+    charged_ += more;
+  }
+
+  void refuse_parsed(const boost::beast::error_code& code) {
+    using boost::beast::http::error;
+    switch (parser_->refusal()) {
+      case 400: return refuse(400, "The request is malformed.");
+      case 413: return refuse(413, "The request's body is too large.");
+      case 417: return refuse(417, "Only \"Expect: 100-continue\" is supported.");
+      case 431: return refuse(431, "The request's headers are too large.");
+      default: break;
+    }
+    if (code == error::header_limit) return refuse(431, "The request's headers are too large.");
+    if (code == error::bad_version) return refuse(505, "Only HTTP/1.0, HTTP/1.1 and HTTP/2 are supported.");
+    refuse(400, "The request is malformed.");
+  }
+
+  // The layer's own answer to a request that is not whole: nothing after it can be understood.
+  void refuse(int status, std::string_view sentence) {
+    closing_ = true;
+    wants_room_ = false;
+    std::string().swap(in_);
+    respond(plain_error(status, sentence));
+  }
+
+  void respond(Response response) {
+    peer_.release_request(std::exchange(charged_, 0));
+    int status = response.status;
+    if (status < 200 || status > 599) status = 500;
+    if (!closing_ && (draining_ || !parser_->keep_alive())) closing_ = true;
+    char number[24];
+    const auto text = [&](uint64_t n) {
+      return std::string_view(number, std::to_chars(number, number + sizeof number, n).ptr);
+    };
+    head_.append("HTTP/1.1 ").append(text(static_cast<uint64_t>(status)));
+    head_.append(" ").append(status_text(status));
+    if (!response.content_type.empty()) head_.append("\r\nContent-Type: ").append(response.content_type);
+    const bool no_body = status == 204 || status == 304;
+    if (!no_body) head_.append("\r\nContent-Length: ").append(text(response.body.size()));
+    head_.append("\r\nDate: ").append(peer_.loop.date, kDateBytes);
+    if (closing_) {
+      head_.append("\r\nConnection: close");
+    } else if (!parser_->http11()) {
+      head_.append("\r\nConnection: keep-alive");
+    }
+    head_.append("\r\n\r\n");
+    response_ = std::move(response);
+    if (no_body || head_only_) std::string().swap(response_.body);
+    state_ = State::kSending;
+    peer_.charge_response(response_.body.size());
+    peer_.count_response(status);
+  }
+
+  Peer& peer_;
+  State state_ = State::kReceiving;
+  std::optional<Http1Parser> parser_;
+  std::string in_;        // come but not parsed
+  int64_t number_ = 0;    // of the request within the connection
+  bool started_ = false;  // something of the request has come
+  bool continued_ = false;
+  bool head_only_ = false;
+  bool promised_ = false;    // room for all of the body
+  bool wants_room_ = false;  // waits for that promise
+  bool closing_ = false;     // after this answer
+  bool draining_ = false;
+  bool ended_ = false;
+  uint64_t charged_ = 0;  // request bytes charged to the peer
+  int64_t since_ms_;      // the wait for a request, the request, or min_progress_bytes of its body began
+  size_t progress_bytes_ = 0;
+  std::string head_;  // to be sent before response_
+  Response response_;
+};
+
+}  // namespace
+
+std::unique_ptr<Session> make_http1_session(Peer& peer) { return std::make_unique<Http1Session>(peer); }
+
+}  // namespace tidemark::http

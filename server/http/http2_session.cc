@@ -1,0 +1,548 @@
+// nghttp2 parses and frames; this file keeps the streams, the budgets and the limits around it.
+//
+// Requests that are whole queue in ready_, and are given to the Handler outside nghttp2's callbacks. Answers find their
+// stream by its number in nghttp2's own table. DATA frames are never built: nghttp2 gives their header to a callback,
+// which puts it and a reference to the body into the output, or refuses when that is full.
+//
+// Windows. The connection's window is wide enough for every stream's initial window at once, plus all promises.
+// A body that is longer than the initial window gets a window for all of it, when the budgets promise room for all of
+// it, else it queues in want_room_, oldest first. So whatever was let in can complete, and 1000 half-sent bodies cannot
+// lock each other out. The connection's window is given back when a request goes to the Handler.
+#include "server/http/http2_session.h"
+
+#include <algorithm>
+#include <charconv>
+#include <stdexcept>
+
+namespace tidemark::http {
+namespace {
+
+std::string_view view(const uint8_t* data, size_t size) { return {reinterpret_cast<const char*>(data), size}; }
+
+nghttp2_nv header(std::string_view name, std::string_view value) {
+  return {reinterpret_cast<uint8_t*>(const_cast<char*>(name.data())),
+          reinterpret_cast<uint8_t*>(const_cast<char*>(value.data())), name.size(), value.size(),
+          NGHTTP2_NV_FLAG_NO_COPY_NAME | NGHTTP2_NV_FLAG_NO_COPY_VALUE};
+}
+
+// Frees what nghttp2 made.
+template <class T, void (*free)(T*)>
+struct Free {
+  void operator()(T* t) const { free(t); }
+};
+using CallbackSet = std::unique_ptr<nghttp2_session_callbacks,
+                                    Free<nghttp2_session_callbacks, nghttp2_session_callbacks_del>>;
+using OptionSet = std::unique_ptr<nghttp2_option, Free<nghttp2_option, nghttp2_option_del>>;
+
+void require(int code) {
+  if (code != 0) throw std::runtime_error(nghttp2_strerror(code));
+}
+
+}  // namespace
+
+// Each turns exceptions into the end of the connection: none may cross nghttp2's frames.
+struct Http2Session::Callbacks {
+  template <class F>
+  static int guard(void* user, F&& f) noexcept {
+    try {
+      return f(*static_cast<Http2Session*>(user));
+    } catch (...) {
+      return NGHTTP2_ERR_CALLBACK_FAILURE;
+    }
+  }
+
+  // Also called for frames that nghttp2 then ignores.
+  static int begin_frame(nghttp2_session*, const nghttp2_frame_hd* head, void* user) {
+    const bool empty = head->length == 0 && (head->flags & NGHTTP2_FLAG_END_STREAM) == 0;
+    switch (head->type) {
+      case NGHTTP2_HEADERS:
+      case NGHTTP2_RST_STREAM:  // has a limit of its own
+      case NGHTTP2_GOAWAY:
+      case NGHTTP2_CONTINUATION:
+      case NGHTTP2_WINDOW_UPDATE: return 0;
+      case NGHTTP2_DATA:
+        if (!empty) return 0;
+        break;
+      default: break;  // PING, SETTINGS, PRIORITY
+    }
+    return guard(user, [](Http2Session& self) {
+      self.control_frame();
+      return 0;
+    });
+  }
+
+  static int begin_headers(nghttp2_session* session, const nghttp2_frame* frame, void* user) {
+    if (frame->hd.type != NGHTTP2_HEADERS) return 0;
+    return guard(user, [&](Http2Session& self) {
+      self.in_header_block_ = true;
+      self.header_block_ms_ = self.peer_.loop.now_ms;
+      if (frame->headers.cat != NGHTTP2_HCAT_REQUEST) return 0;
+      auto stream = std::make_unique<Stream>(frame->hd.stream_id);
+      if (nghttp2_session_set_stream_user_data(session, frame->hd.stream_id, stream.get()) != 0)
+        return static_cast<int>(NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE);
+      self.all_.push_back(*stream.release());
+      return 0;
+    });
+  }
+
+  static int header(nghttp2_session*, const nghttp2_frame* frame, const uint8_t* name, size_t name_size,
+                    const uint8_t* value, size_t value_size, uint8_t, void* user) {
+    if (frame->hd.type != NGHTTP2_HEADERS || frame->headers.cat != NGHTTP2_HCAT_REQUEST) return 0;
+    return guard(user, [&](Http2Session& self) {
+      Stream* const stream = self.find(frame->hd.stream_id);
+      return stream == nullptr ? 0 : self.on_header(*stream, view(name, name_size), view(value, value_size));
+    });
+  }
+
+  static int frame_received(nghttp2_session*, const nghttp2_frame* frame, void* user) {
+    return guard(user, [&](Http2Session& self) {
+      switch (frame->hd.type) {
+        case NGHTTP2_HEADERS:
+        case NGHTTP2_DATA: {
+          if (frame->hd.type == NGHTTP2_HEADERS) self.in_header_block_ = false;
+          const bool end = (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) != 0;
+          Stream* const stream = self.find(frame->hd.stream_id);
+          if (stream == nullptr) break;
+          if (end) stream->request_done = true;
+          if (!stream->headers_done) self.on_headers_done(*stream);
+          if (end) self.on_request_done(*stream);
+          break;
+        }
+        case NGHTTP2_PING:
+          if ((frame->hd.flags & NGHTTP2_FLAG_ACK) != 0 && self.drain_ == Drain::kAnnounced) self.finish_drain();
+          break;
+        default: break;
+      }
+      return 0;
+    });
+  }
+
+  static int data(nghttp2_session* session, uint8_t, int32_t id, const uint8_t* data, size_t size, void* user) {
+    return guard(user, [&](Http2Session& self) {
+      if (Stream* const stream = self.find(id)) {
+        self.on_data(*stream, data, size);
+      } else {
+        nghttp2_session_consume_connection(session, size);
+      }
+      return 0;
+    });
+  }
+
+  static int stream_closed(nghttp2_session*, int32_t id, uint32_t, void* user) {
+    return guard(user, [&](Http2Session& self) {
+      if (Stream* const stream = self.find(id)) self.on_close(*stream);
+      return 0;
+    });
+  }
+
+  static int frame_sent(nghttp2_session* session, const nghttp2_frame* frame, void* user) {
+    return guard(user, [&](Http2Session& self) {
+      if (frame->hd.type == NGHTTP2_RST_STREAM && frame->rst_stream.error_code != NGHTTP2_NO_ERROR) {
+        // The client made us do this, which costs it a stream and us a little: "rapid reset" from the other side.
+        self.control_frame();
+      } else if (frame->hd.type == NGHTTP2_GOAWAY && frame->goaway.error_code == NGHTTP2_INTERNAL_ERROR) {
+        // What nghttp2 says when the client resets streams faster than the limit.
+        self.peer_.loop.counters.floods.add();
+      } else if ((frame->hd.type == NGHTTP2_DATA || frame->hd.type == NGHTTP2_HEADERS) &&
+                 (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) != 0) {
+        // Answered before the request was whole: tell the client to keep the rest (RFC 9113, 8.1).
+        const Stream* const stream = self.find(frame->hd.stream_id);
+        if (stream != nullptr && !stream->request_done)
+          return nghttp2_submit_rst_stream(session, NGHTTP2_FLAG_NONE, frame->hd.stream_id, NGHTTP2_NO_ERROR);
+      }
+      return 0;
+    });
+  }
+
+  static ssize_t read_body(nghttp2_session*, int32_t, uint8_t*, size_t length, uint32_t* flags,
+                           nghttp2_data_source* source, void*) {
+    const Stream& stream = *static_cast<const Stream*>(source->ptr);
+    const size_t rest = stream.response.body.size() - stream.sent;
+    const size_t size = std::min(rest, length);
+    *flags |= NGHTTP2_DATA_FLAG_NO_COPY;
+    if (size == rest) *flags |= NGHTTP2_DATA_FLAG_EOF;
+    return static_cast<ssize_t>(size);
+  }
+
+  // This side never pads.
+  static int send_body(nghttp2_session*, nghttp2_frame*, const uint8_t* frame_header, size_t length,
+                       nghttp2_data_source* source, void* user) {
+    Http2Session& self = *static_cast<Http2Session*>(user);
+    if (self.output_->full()) return NGHTTP2_ERR_WOULDBLOCK;
+    Stream& stream = *static_cast<Stream*>(source->ptr);
+    self.output_->copy(frame_header, 9);
+    self.output_->add(stream.response.body.data() + stream.sent, length);
+    stream.sent += length;
+    return 0;
+  }
+
+  static const nghttp2_session_callbacks* all() {
+    static const CallbackSet set = [] {
+      nghttp2_session_callbacks* raw = nullptr;
+      require(nghttp2_session_callbacks_new(&raw));
+      nghttp2_session_callbacks_set_on_begin_frame_callback(raw, begin_frame);
+      nghttp2_session_callbacks_set_on_begin_headers_callback(raw, begin_headers);
+      nghttp2_session_callbacks_set_on_header_callback(raw, header);
+      nghttp2_session_callbacks_set_on_frame_recv_callback(raw, frame_received);
+      nghttp2_session_callbacks_set_on_data_chunk_recv_callback(raw, data);
+      nghttp2_session_callbacks_set_on_stream_close_callback(raw, stream_closed);
+      nghttp2_session_callbacks_set_on_frame_send_callback(raw, frame_sent);
+      nghttp2_session_callbacks_set_send_data_callback(raw, send_body);
+      return CallbackSet(raw);
+    }();
+    return set.get();
+  }
+};
+
+Http2Session::Http2Session(Peer& peer)
+    : peer_(peer), idle_since_ms_(peer.loop.now_ms),
+      control_limit_(peer.loop.options.control_frame_burst, peer.loop.options.control_frames_per_second) {
+  const Options& o = peer.loop.options;
+  control_limit_.start(peer.loop.now_ms);
+  nghttp2_option* raw = nullptr;
+  require(nghttp2_option_new(&raw));
+  const OptionSet option(raw);
+  nghttp2_option_set_no_auto_window_update(raw, 1);
+  nghttp2_option_set_no_closed_streams(raw, 1);
+  nghttp2_option_set_stream_reset_rate_limit(raw, o.stream_reset_burst, o.stream_resets_per_second);
+  require(nghttp2_session_server_new2(&session_, Callbacks::all(), this, raw));
+
+  const nghttp2_settings_entry settings[] = {
+      {NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, o.max_streams},
+      {NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, o.stream_window_bytes},
+      {NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, o.max_header_bytes},
+      {NGHTTP2_SETTINGS_NO_RFC7540_PRIORITIES, 1},
+  };
+  // Twice what can be in use, since nghttp2 tells the client only when half of it has been given back. The streams'
+  // windows and the promises are what limits.
+  const uint64_t window = 2 * (uint64_t{o.max_streams} * o.stream_window_bytes + o.request_bytes_per_connection);
+  const auto capped = static_cast<int32_t>(std::min<uint64_t>(window, INT32_MAX));
+  int code = nghttp2_submit_settings(session_, NGHTTP2_FLAG_NONE, settings, std::size(settings));
+  if (code == 0) code = nghttp2_session_set_local_window_size(session_, NGHTTP2_FLAG_NONE, 0, capped);
+  if (code != 0) {
+    nghttp2_session_del(session_);
+    require(code);
+  }
+}
+
+Http2Session::~Http2Session() {
+  nghttp2_session_del(session_);
+  // The peer gives back what they were charged with.
+  all_.clear_and_dispose([](Stream* stream) { delete stream; });
+}
+
+Http2Session::Stream* Http2Session::find(int32_t id) const {
+  return static_cast<Stream*>(nghttp2_session_get_stream_user_data(session_, id));
+}
+
+void Http2Session::receive(std::string_view bytes) {
+  if (failed_ || terminated_) return;
+  const ssize_t taken =
+      nghttp2_session_mem_recv(session_, reinterpret_cast<const uint8_t*>(bytes.data()), bytes.size());
+  if (taken == NGHTTP2_ERR_FLOODED) {
+    peer_.loop.counters.floods.add();
+    failed_ = true;
+  } else if (taken < 0) {
+    failed_ = true;
+  }
+}
+
+int Http2Session::on_header(Stream& stream, std::string_view name, std::string_view value) {
+  // 32 bytes for each, as SETTINGS_MAX_HEADER_LIST_SIZE counts (RFC 9113, 6.5.2).
+  stream.header_bytes += name.size() + value.size() + 32;
+  if (stream.header_bytes > peer_.loop.options.max_header_bytes) return 0;
+  Request& request = stream.request;
+  const auto set_if_empty = [&](std::string& field) {
+    if (field.empty()) field.assign(value);
+  };
+  switch (name.size()) {
+    case 4:
+      if (name == "host") set_if_empty(request.host);
+      break;
+    case 5:
+      if (name == ":path") {
+        const size_t mark = value.find('?');
+        request.path.assign(value.substr(0, mark));
+        if (mark != std::string_view::npos) request.query.assign(value.substr(mark + 1));
+      }
+      break;
+    case 6:
+      if (name == "expect") {
+        if (value == "100-continue") {
+          stream.expects_continue = true;
+        } else {
+          stream.bad = true;
+        }
+      }
+      break;
+    case 7:
+      if (name == ":method") request.method.assign(value);
+      break;
+    case 10:
+      if (name == ":authority") request.host.assign(value);
+      break;
+    case 13: if (name == "authorization") set_if_empty(request.authorization); break;
+    case 14:
+      if (name == "content-length") {
+        const auto [end, error] = std::from_chars(value.begin(), value.end(), stream.length);
+        stream.has_length = true;
+        if (error != std::errc() || end != value.end()) stream.bad = true;
+      }
+      break;
+    default: break;
+  }
+  if (name.starts_with("x-")) {
+    if (name == "x-denokv-version") {
+      set_if_empty(request.protocol_version);
+    } else if (name == "x-denokv-database-id") {
+      request.database_id.assign(value);
+    } else if (name == "x-transaction-domain-id") {
+      set_if_empty(request.database_id);
+    }
+  }
+  return 0;
+}
+
+void Http2Session::on_headers_done(Stream& stream) {
+  const Options& o = peer_.loop.options;
+  stream.headers_done = true;
+  stream.head = stream.request.method == "HEAD";
+  receiving_.push_back(stream);
+  stream.progress_ms = peer_.loop.now_ms;
+  if (stream.header_bytes > o.max_header_bytes) return reject(stream, 431, "The request's headers are too large.");
+  if (stream.bad) return reject(stream, 400, "A header of the request is malformed or not supported.");
+  if (!stream.request.path.starts_with('/')) return reject(stream, 400, "The request's path must start with '/'.");
+  if (stream.request_done) return;
+  stream.body_limit = peer_.loop.handler.max_body_bytes(stream.request.method, stream.request.path);
+  if (stream.has_length && stream.length > stream.body_limit)
+    return reject(stream, 413, "The request's body is too large.");
+  if (stream.has_length) {
+    stream.request.body.reserve(std::min<uint64_t>(stream.length, o.stream_window_bytes));
+    if (stream.length > o.stream_window_bytes) ask_for_room(stream);
+  }
+  if (stream.expects_continue) {
+    const nghttp2_nv status = header(":status", "100");
+    require(nghttp2_submit_headers(session_, NGHTTP2_FLAG_NONE, stream.id, nullptr, &status, 1, nullptr));
+  }
+}
+
+void Http2Session::on_request_done(Stream& stream) {
+  if (stream.answered || stream.called) return;
+  stream.queue_hook.unlink();
+  stream.room_hook.unlink();
+  ready_.push_back(stream);
+}
+
+void Http2Session::on_data(Stream& stream, const uint8_t* data, size_t size) {
+  if (stream.answered) {
+    nghttp2_session_consume_connection(session_, size);
+    return;
+  }
+  const Options& o = peer_.loop.options;
+  std::string& body = stream.request.body;
+  stream.unreturned += static_cast<uint32_t>(size);
+  if (body.size() + size > stream.body_limit) return reject(stream, 413, "The request's body is too large.");
+  body.append(reinterpret_cast<const char*>(data), size);
+  if (body.size() > stream.charged) {
+    peer_.charge_request(body.size() - stream.charged);
+    stream.charged = body.size();
+  }
+  if (body.size() - stream.progress_bytes >= o.min_progress_bytes) {
+    stream.progress_bytes = body.size();
+    stream.progress_ms = peer_.loop.now_ms;
+  }
+  // Without a length: in time, so that the client does not have to stop.
+  if (!stream.has_length && !stream.promised && body.size() >= o.stream_window_bytes / 2) ask_for_room(stream);
+}
+
+void Http2Session::ask_for_room(Stream& stream) {
+  if (stream.room_hook.is_linked()) return;
+  if (!want_room_.empty() || !give_room(stream)) want_room_.push_back(stream);
+}
+
+// Promises room for all of the stream's body and opens its window for it.
+bool Http2Session::give_room(Stream& stream) {
+  const uint64_t whole = stream.has_length ? stream.length : stream.body_limit;
+  if (whole > stream.charged) {
+    const uint64_t more = whole - stream.charged;
+    if (!peer_.may_promise(more, promises_ == 0)) return false;
+    peer_.charge_request(more);
+    stream.charged = whole;
+  }
+  stream.promised = true;
+  ++promises_;
+  // By the difference: what nghttp2 takes for the stream's window depends on whether the client has acknowledged our
+  // settings yet.
+  const uint64_t initial = peer_.loop.options.stream_window_bytes;
+  if (whole > initial) {
+    const uint64_t wider = std::min<uint64_t>(whole - initial, INT32_MAX - 65535);
+    nghttp2_submit_window_update(session_, NGHTTP2_FLAG_NONE, stream.id, static_cast<int32_t>(wider));
+  }
+  return true;
+}
+
+void Http2Session::give_back_window(Stream& stream) {
+  if (stream.unreturned == 0) return;
+  nghttp2_session_consume_connection(session_, stream.unreturned);
+  stream.unreturned = 0;
+}
+
+// Forgets a request that will not reach the Handler.
+void Http2Session::drop_request(Stream& stream) {
+  give_back_window(stream);
+  std::string().swap(stream.request.body);
+  peer_.release_request(stream.charged);
+  stream.charged = 0;
+  if (stream.promised) {
+    stream.promised = false;
+    --promises_;
+  }
+  stream.queue_hook.unlink();
+  stream.room_hook.unlink();
+}
+
+void Http2Session::reject(Stream& stream, int status, std::string_view sentence) {
+  drop_request(stream);
+  submit(stream, plain_error(status, sentence));
+}
+
+void Http2Session::on_close(Stream& stream) {
+  drop_request(stream);
+  std::string& body = stream.response.body;
+  if (stream.sent > 0 && body.size() > Output::kCopyMax) {
+    peer_.pin(std::move(body));  // parts of it may be on their way
+  } else {
+    peer_.release_response(body.size());
+  }
+  delete &stream;
+  if (all_.empty()) idle_since_ms_ = peer_.loop.now_ms;
+}
+
+void Http2Session::control_frame() {
+  if (!control_limit_.take()) flood();
+}
+
+void Http2Session::flood() {
+  if (terminated_) return;
+  terminated_ = true;
+  peer_.loop.counters.floods.add();
+  nghttp2_session_terminate_session(session_, NGHTTP2_ENHANCE_YOUR_CALM);
+}
+
+int Http2Session::dispatch(int max_calls) {
+  while (!want_room_.empty() && give_room(want_room_.front())) want_room_.pop_front();
+  int calls = 0;
+  while (calls < max_calls && !ready_.empty() && peer_.gate_open()) {
+    Stream& stream = ready_.front();
+    ready_.pop_front();
+    stream.called = true;
+    give_back_window(stream);
+    if (stream.promised) {
+      stream.promised = false;
+      --promises_;
+    }
+    const uint64_t charged = std::exchange(stream.charged, 0);
+    ++calls;
+    peer_.call_handler(stream.id, std::move(stream.request), charged);
+    if (peer_.response_bytes() >= kWriteFirstBytes) break;
+  }
+  return calls;
+}
+
+void Http2Session::answer(int64_t number, Response response) {
+  Stream* const stream = find(static_cast<int32_t>(number));
+  if (stream != nullptr && !stream->answered) submit(*stream, std::move(response));
+}
+
+void Http2Session::submit(Stream& stream, Response response) {
+  stream.answered = true;
+  stream.response = std::move(response);
+  if (stream.response.status < 200 || stream.response.status > 599) stream.response.status = 500;
+  std::string& body = stream.response.body;
+  const auto put = [](auto& text, uint64_t number) {
+    return std::string_view(text.data(), std::to_chars(text.data(), text.data() + text.size(), number).ptr);
+  };
+  stream.date = std::to_array(peer_.loop.date);
+  nghttp2_nv headers[4];
+  size_t count = 0;
+  headers[count++] = header(":status", put(stream.status_text, static_cast<uint64_t>(stream.response.status)));
+  if (!stream.response.content_type.empty())
+    headers[count++] = header("content-type", stream.response.content_type);
+  if (stream.response.status != 204 && stream.response.status != 304)
+    headers[count++] = header("content-length", put(stream.length_text, body.size()));
+  headers[count++] = header("date", {stream.date.data(), stream.date.size()});
+  if (stream.head || stream.response.status == 204 || stream.response.status == 304) body.clear();
+  peer_.charge_response(body.size());
+  peer_.count_response(stream.response.status);
+  nghttp2_data_provider provider{{.ptr = &stream}, Callbacks::read_body};
+  if (nghttp2_submit_response(session_, stream.id, headers, count, body.empty() ? nullptr : &provider) != 0)
+    failed_ = true;
+}
+
+void Http2Session::fill(Output& output) {
+  output_ = &output;
+  while (!output.full()) {
+    const uint8_t* data = nullptr;
+    const ssize_t size = nghttp2_session_mem_send(session_, &data);
+    if (size < 0) failed_ = true;
+    if (size <= 0) break;
+    output.copy(data, static_cast<size_t>(size));
+  }
+  output_ = nullptr;
+}
+
+bool Http2Session::has_output() const {
+  return peer_.response_bytes() > 0 || nghttp2_session_want_write(session_) != 0;
+}
+
+void Http2Session::drain() {
+  if (drain_ != Drain::kNo) return;
+  drain_ = Drain::kAnnounced;
+  // Two steps (RFC 9113, 6.8): requests already on their way are still taken, until the client has answered the ping.
+  nghttp2_submit_shutdown_notice(session_);
+  nghttp2_submit_ping(session_, NGHTTP2_FLAG_NONE, nullptr);
+}
+
+void Http2Session::finish_drain() {
+  drain_ = Drain::kFinal;
+  nghttp2_submit_goaway(session_, NGHTTP2_FLAG_NONE, nghttp2_session_get_last_proc_stream_id(session_),
+                        NGHTTP2_NO_ERROR, nullptr, 0);
+}
+
+void Http2Session::tick() {
+  const Options& o = peer_.loop.options;
+  const int64_t now = peer_.loop.now_ms;
+  control_limit_.refill(now);
+  if (terminated_ || failed_) return;
+  if (drain_ == Drain::kAnnounced) finish_drain();
+  if (in_header_block_ && now - header_block_ms_ > o.request_timeout_ms) {
+    terminated_ = true;
+    peer_.loop.counters.timeouts.add();
+    nghttp2_session_terminate_session(session_, NGHTTP2_PROTOCOL_ERROR);
+    return;
+  }
+  for (auto it = receiving_.begin(); it != receiving_.end();) {
+    Stream& stream = *it++;
+    if (now - stream.progress_ms <= o.request_timeout_ms) continue;
+    peer_.loop.counters.timeouts.add();
+    reject(stream, 408, "The request's body did not arrive in time.");
+  }
+  if (all_.empty() && now - idle_since_ms_ > o.http2_idle_timeout_ms) {
+    terminated_ = true;
+    peer_.loop.counters.timeouts.add();
+    nghttp2_session_terminate_session(session_, NGHTTP2_NO_ERROR);
+  }
+}
+
+bool Http2Session::wants_read() const {
+  // A client that does not read what it makes us say is not listened to.
+  return nghttp2_session_get_outbound_queue_size(session_) < peer_.loop.options.max_queued_frames;
+}
+
+bool Http2Session::finished() const {
+  return nghttp2_session_want_read(session_) == 0 && nghttp2_session_want_write(session_) == 0;
+}
+
+std::unique_ptr<Session> make_http2_session(Peer& peer) { return std::make_unique<Http2Session>(peer); }
+
+}  // namespace tidemark::http

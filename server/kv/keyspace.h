@@ -1,0 +1,40 @@
+// How one engine database is divided: the first byte of every engine key says whose it is. Stored; do not
+// change. docs/formats/keyspace.md describes what each part holds.
+#pragma once
+
+#include <cstring>
+#include <string_view>
+
+#include "engine/base/check.h"
+
+namespace tidemark::kv {
+
+inline constexpr char kBookkeepingPrefix = 'b';  // ours: counters and marks of the server
+inline constexpr char kExpiryPrefix = 'e';       // expiry index
+inline constexpr char kQueuePrefix = 'q';        // queue messages
+inline constexpr char kUserPrefix = 'u';  // the user's entries: prefix, then the key as the client sent it
+
+// The longest key a client may name, in bytes: that of a read selector.
+inline constexpr size_t kMaxClientKeyBytes = 2049;
+
+// The engine key of a user key, without an allocation. Not copyable: views into it stay valid as long as it
+// lives.
+class UserKey {
+ public:
+  // REQUIRES: key.size() <= kMaxClientKeyBytes.
+  explicit UserKey(std::string_view key) : size_(key.size() + 1) {
+    TM_CHECK(key.size() <= kMaxClientKeyBytes);
+    bytes_[0] = kUserPrefix;
+    if (!key.empty()) std::memcpy(bytes_ + 1, key.data(), key.size());
+  }
+  UserKey(const UserKey&) = delete;
+  UserKey& operator=(const UserKey&) = delete;
+
+  std::string_view view() const { return {bytes_, size_}; }
+
+ private:
+  size_t size_;
+  char bytes_[1 + kMaxClientKeyBytes];
+};
+
+}  // namespace tidemark::kv

@@ -1,0 +1,41 @@
+// What one request may ask for, and the sentences that a client gets beyond it. The numbers and texts are
+// those of Deno KV (denokv's proto/limits.rs), so that programs which match on them keep working; the one
+// exception is the number of checks, where denokv's server allows fewer than Deno's own client.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace tidemark::kv {
+
+struct Limits {
+  size_t max_write_key_bytes = 2048;
+  size_t max_read_key_bytes = 2049;  // of a range's ends and of a check's key
+  size_t max_value_bytes = 65536;
+  size_t max_read_ranges = 10;
+  int64_t max_read_entries = 1000;  // sum of the limits of all ranges
+  size_t max_checks = 100;
+  size_t max_mutations = 1000;  // mutations and enqueues together
+  // Keys and data of the mutations plus keys of the checks.
+  size_t max_transaction_bytes = 819200;
+};
+
+namespace text {
+
+inline constexpr char kKeyTooLarge[] = "A key exceeds the key size limit.";
+inline constexpr char kValueTooLarge[] = "A value exceeds the value size limit.";
+inline constexpr char kTooManyRanges[] = "Too many read ranges requested in one read request.";
+inline constexpr char kTooManyEntries[] =
+    "The total number of entries requested across read ranges in the read request is too large.";
+inline constexpr char kBadRangeLimit[] = "The read range limit of the snapshot read request is invalid.";
+inline constexpr char kTooManyChecks[] = "Too many checks included in atomic write.";
+inline constexpr char kTooManyMutations[] = "Too many mutations / enqueues included in atomic write.";
+inline constexpr char kTransactionTooLarge[] = "The total size of the atomic write is too large.";
+inline constexpr char kBadVersionstamp[] = "Invalid versionstamp.";
+inline constexpr char kBadMutation[] = "Invalid mutation kind or arguments.";
+inline constexpr char kBadExpiry[] = "Invalid mutation expire at.";
+// denokv has no text for this one: it panics.
+inline constexpr char kBadLe64[] = "A value of encoding LE64 must be exactly 8 bytes long.";
+
+}  // namespace text
+}  // namespace tidemark::kv

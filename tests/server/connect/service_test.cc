@@ -1,0 +1,498 @@
+// Whole calls against a store in a folder.
+#include "server/connect/service.h"
+
+#include <gtest/gtest.h>
+
+#include <optional>
+
+#include "engine/base/random.h"
+#include "engine/io/sync.h"
+#include "server/connect/failure.h"
+#include "server/connect/wire.h"
+#include "tests/server/kv/test_store.h"
+
+namespace tidemark::connect {
+namespace {
+
+constexpr char kToken[] = "the token of the test";
+
+class ServiceTest : public ::testing::Test {
+ protected:
+  ServiceTest() { start({}); }
+  ~ServiceTest() override { stop(); }
+
+  void start(ServiceOptions options) {
+    engine_ = Engine::create({}, {});
+    host::HostOptions host_options;
+    host_options.data_dir = folder_.path();
+    host_options.access_token = kToken;
+    auto host = host::Host::open(*engine_, host_options);
+    ASSERT_TRUE(host.has_value()) << host.error().message;
+    host_ = std::move(*host);
+    options.log = [this](LogLevel, std::string_view line) {
+      MutexLock lock(log_mutex_);
+      log_ += std::string(line) + "\n";
+    };
+    service_ = std::make_unique<Service>(*host_, std::move(options));
+    database_id_ = host_->find("default")->id();
+    data_token_ = host_->data_tokens().issue(database_id_, host::Rights::kReadWrite).token;
+    id_text_ = database_id_.text();
+    authorization_ = "Bearer " + data_token_;
+  }
+  void stop() {
+    EXPECT_EQ(service_->wait_until_idle(10'000'000), 0);
+    service_.reset();
+    EXPECT_TRUE(host_->close().has_value());
+    host_.reset();
+    engine_.reset();
+  }
+  void restart(ServiceOptions options) {
+    stop();
+    start(std::move(options));
+  }
+
+  // Makes the call and waits for its answer.
+  Answer answer(const Call& call) {
+    Mutex mutex;
+    CondVar answered;
+    std::optional<Answer> answer;
+    service_->handle(call, [&](Answer given) {
+      MutexLock lock(mutex);
+      EXPECT_FALSE(answer.has_value());
+      answer = std::move(given);
+      answered.notify_all();
+    });
+    MutexLock lock(mutex);
+    while (!answer) answered.wait(mutex);
+    return *answer;
+  }
+
+  Call data_call(std::string_view path, std::string_view body) {
+    Call call;
+    call.method = "POST";
+    call.path = path;
+    call.authorization = authorization_;
+    call.database_id = id_text_;
+    call.protocol_version = "3";
+    call.body = body;
+    return call;
+  }
+
+  void expect_text(const Answer& answer, int status, std::string_view text) {
+    EXPECT_EQ(answer.status, status);
+    EXPECT_EQ(answer.body, text);
+    EXPECT_TRUE(answer.content_type.starts_with("text/plain"));
+  }
+
+  pb::AtomicWriteOutput write(const pb::AtomicWrite& message) {
+    const std::string body = message.SerializeAsString();
+    const Answer given = answer(data_call("/v2/atomic_write", body));
+    EXPECT_EQ(given.status, 200) << given.body;
+    EXPECT_EQ(given.content_type, "application/x-protobuf");
+    pb::AtomicWriteOutput out;
+    EXPECT_TRUE(out.ParseFromString(given.body));
+    return out;
+  }
+  pb::AtomicWriteOutput set(const std::string& key, const std::string& data) {
+    pb::AtomicWrite message;
+    add_set(message, key, data);
+    return write(message);
+  }
+  static void add_set(pb::AtomicWrite& message, const std::string& key, const std::string& data) {
+    auto* mutation = message.add_mutations();
+    mutation->set_key(key);
+    mutation->set_mutation_type(pb::M_SET);
+    mutation->mutable_value()->set_data(data);
+    mutation->mutable_value()->set_encoding(pb::VE_BYTES);
+  }
+  static void add_range(pb::SnapshotRead& message, const std::string& start, const std::string& end,
+                        int limit, bool reverse = false) {
+    auto* range = message.add_ranges();
+    range->set_start(start);
+    range->set_end(end);
+    range->set_limit(limit);
+    range->set_reverse(reverse);
+  }
+  pb::SnapshotReadOutput read(const pb::SnapshotRead& message) {
+    const std::string body = message.SerializeAsString();
+    const Answer given = answer(data_call("/v2/snapshot_read", body));
+    EXPECT_EQ(given.status, 200) << given.body;
+    EXPECT_EQ(given.content_type, "application/x-protobuf");
+    pb::SnapshotReadOutput out;
+    EXPECT_TRUE(out.ParseFromString(given.body));
+    EXPECT_EQ(out.status(), pb::SR_SUCCESS);
+    EXPECT_TRUE(out.read_is_strongly_consistent());
+    EXPECT_EQ(out.ranges_size(), message.ranges_size());
+    return out;
+  }
+
+  std::string log() {
+    MutexLock lock(log_mutex_);
+    return log_;
+  }
+
+  test::TempFolder folder_;
+  Mutex log_mutex_;
+  std::string log_ TM_GUARDED_BY(log_mutex_);
+  std::unique_ptr<Engine> engine_;
+  std::unique_ptr<host::Host> host_;
+  std::unique_ptr<Service> service_;
+  host::Uuid database_id_;
+  std::string data_token_, id_text_, authorization_;
+};
+
+Call metadata_call(std::string_view authorization, std::string_view body) {
+  Call call;
+  call.method = "POST";
+  call.path = "/";
+  call.host = "localhost:4512";
+  call.authorization = authorization;
+  call.body = body;
+  return call;
+}
+
+const std::string kAuthorization = std::string("Bearer ") + kToken;
+
+TEST_F(ServiceTest, MetadataExchange) {
+  for (const int version : {2, 3}) {
+    const std::string body = "{\"supportedVersions\":[1," + std::to_string(version) + "]}";
+    const Answer given = answer(metadata_call(kAuthorization, body));
+    EXPECT_EQ(given.status, 200);
+    EXPECT_EQ(given.content_type, "application/json");
+    EXPECT_TRUE(given.body.starts_with("{\"version\":" + std::to_string(version) + ",\"databaseId\":\"" +
+                                       id_text_ + "\""));
+    EXPECT_TRUE(given.body.ends_with("\"endpoints\":[{\"url\":\"/v2\",\"consistency\":\"strong\"}]}"))
+        << given.body;
+  }
+}
+
+TEST_F(ServiceTest, TheTokenOfTheMetadataOpensTheDataPath) {
+  const Answer given = answer(metadata_call(kAuthorization, R"({"supportedVersions":[3]})"));
+  const size_t start = given.body.find("\"token\":\"") + 9;
+  authorization_ = "Bearer " + given.body.substr(start, given.body.find('"', start) - start);
+  EXPECT_EQ(set("k", "v").status(), pb::AW_SUCCESS);
+  // And still does after a restart.
+  const std::string kept = authorization_;
+  restart({});
+  authorization_ = kept;
+  EXPECT_EQ(set("k", "w").status(), pb::AW_SUCCESS);
+}
+
+TEST_F(ServiceTest, VersionOneGetsAbsoluteUrls) {
+  Call call = metadata_call(kAuthorization, "");
+  EXPECT_NE(answer(call).body.find(R"("url":"http://localhost:4512/v2")"), std::string::npos);
+  call.secure = true;
+  EXPECT_NE(answer(call).body.find(R"("url":"https://localhost:4512/v2")"), std::string::npos);
+  call.host = "";
+  EXPECT_EQ(answer(call).status, 400);
+  call.host = "evil\"host";
+  EXPECT_EQ(answer(call).status, 400);
+}
+
+TEST_F(ServiceTest, ThePublicUrlGoesBeforeTheHost) {
+  ServiceOptions options;
+  options.public_url = "https://kv.example.org/base";
+  restart(std::move(options));
+  for (const char* body : {"", R"({"supportedVersions":[3]})"}) {
+    EXPECT_NE(
+        answer(metadata_call(kAuthorization, body)).body.find(R"("url":"https://kv.example.org/base/v2")"),
+        std::string::npos);
+  }
+}
+
+TEST_F(ServiceTest, MetadataRefusals) {
+  const std::string body = R"({"supportedVersions":[3]})";
+  for (const char* malformed : {"", "Bearer", "Bearer ", "Basic abcdef", "the token of the test"}) {
+    expect_text(answer(metadata_call(malformed, body)), 401, "Malformed authorization header.");
+  }
+  expect_text(answer(metadata_call("Bearer another token, as long", body)), 401, "Invalid access token.");
+  // A data-path token is no access token.
+  expect_text(answer(metadata_call(authorization_, body)), 401, "Invalid access token.");
+  expect_text(
+      answer(metadata_call(kAuthorization, R"({"supportedVersions":[4]})")), 400,
+      "The server could not negotiate a protocol version. The server requires protocol version 2 or 3.");
+  EXPECT_EQ(answer(metadata_call(kAuthorization, "{")).status, 400);
+  EXPECT_EQ(answer(metadata_call("bearer the token of the test", body)).status, 200);
+}
+
+TEST_F(ServiceTest, Routes) {
+  pb::SnapshotRead message;
+  add_range(message, "a", "b", 1);
+  const std::string body = message.SerializeAsString();
+  for (const char* path : {"/v2/snapshot_read", "//snapshot_read", "/snapshot_read"}) {
+    EXPECT_EQ(answer(data_call(path, body)).status, 200) << path;
+  }
+  for (const char* path : {"/v2", "/v2/", "/v3/snapshot_read", "/v2/snapshot_read/", "/v2/x",
+                           "/x/snapshot_read", "///snapshot_read", "/v2//snapshot_read", "/metadata", "//"}) {
+    expect_text(answer(data_call(path, body)), 404, "Resource not found.");
+  }
+  for (const char* method : {"GET", "PUT", "HEAD", "post", ""}) {
+    Call call = data_call("/v2/snapshot_read", body);
+    call.method = method;
+    expect_text(answer(call), 404, "Resource not found.");
+    call.path = "/";
+    expect_text(answer(call), 404, "Resource not found.");
+  }
+}
+
+TEST_F(ServiceTest, DataPathHeaders) {
+  pb::SnapshotRead message;
+  const std::string body = message.SerializeAsString();
+  Call call = data_call("/v2/snapshot_read", body);
+  EXPECT_EQ(answer(call).status, 200);
+  call.authorization = "";
+  expect_text(answer(call), 401, "Malformed authorization header.");
+  call.authorization = kAuthorization;  // the access token does not open the data path
+  expect_text(answer(call), 401, "Invalid access token.");
+  const std::string truncated = authorization_.substr(0, authorization_.size() - 1);
+  call.authorization = truncated;
+  expect_text(answer(call), 401, "Invalid access token.");
+
+  call = data_call("/v2/snapshot_read", body);
+  for (const char* version : {"1", "4", "x", "33"}) {
+    call.protocol_version = version;
+    expect_text(answer(call), 400, "Expected protocol version 2.");
+  }
+  for (const char* version : {"", "2", "3"}) {
+    call.protocol_version = version;
+    EXPECT_EQ(answer(call).status, 200);
+  }
+  for (const char* id : {"", "default", "01234567-89ab-4def-8123-456789abcdef"}) {
+    call.database_id = id;
+    expect_text(answer(call), 400, "Invalid database id.");
+  }
+}
+
+TEST_F(ServiceTest, ATokenOpensItsOwnDatabaseOnly) {
+  const host::Uuid other = *host::random_uuid();
+  const std::string token = "Bearer " + host_->data_tokens().issue(other, host::Rights::kReadWrite).token;
+  pb::SnapshotRead message;
+  Call call = data_call("/v2/snapshot_read", "");
+  call.authorization = token;
+  expect_text(answer(call), 401, "Invalid access token.");
+}
+
+TEST_F(ServiceTest, WritesAndReads) {
+  const auto first = set("a", "1");
+  EXPECT_EQ(first.status(), pb::AW_SUCCESS);
+  EXPECT_EQ(first.versionstamp().size(), 10u);
+  const auto second = set("b", "2");
+  EXPECT_GT(second.versionstamp(), first.versionstamp());
+  pb::SnapshotRead message;
+  add_range(message, "a", "z", 10);
+  add_range(message, "a", "z", 1, true);
+  add_range(message, "c", "d", 1);
+  const auto out = read(message);
+  ASSERT_EQ(out.ranges(0).values_size(), 2);
+  EXPECT_EQ(out.ranges(0).values(0).key(), "a");
+  EXPECT_EQ(out.ranges(0).values(0).value(), "1");
+  EXPECT_EQ(out.ranges(0).values(0).encoding(), pb::VE_BYTES);
+  EXPECT_EQ(out.ranges(0).values(0).versionstamp(), first.versionstamp());
+  ASSERT_EQ(out.ranges(1).values_size(), 1);
+  EXPECT_EQ(out.ranges(1).values(0).key(), "b");
+  EXPECT_EQ(out.ranges(2).values_size(), 0);
+}
+
+TEST_F(ServiceTest, FailedChecks) {
+  const auto stamp = set("k", "v").versionstamp();
+  pb::AtomicWrite message;
+  message.add_checks()->set_key("k");  // must be absent: fails
+  auto* holds = message.add_checks();
+  holds->set_key("k");
+  holds->set_versionstamp(stamp);
+  message.add_checks()->set_key("k");
+  add_set(message, "k", "w");
+  const auto out = write(message);
+  EXPECT_EQ(out.status(), pb::AW_CHECK_FAILURE);
+  EXPECT_EQ(out.versionstamp(), "");
+  ASSERT_EQ(out.failed_checks_size(), 2);
+  EXPECT_EQ(out.failed_checks(0), 0u);
+  EXPECT_EQ(out.failed_checks(1), 2u);
+}
+
+TEST_F(ServiceTest, WhatIsNotSupportedYet) {
+  for (const auto type : {pb::M_SUM, pb::M_MAX, pb::M_MIN, pb::M_SET_SUFFIX_VERSIONSTAMPED_KEY}) {
+    pb::AtomicWrite message;
+    add_set(message, "before", "x");
+    add_set(message, "k", "12345678");
+    message.mutable_mutations(1)->set_mutation_type(type);
+    const std::string body = message.SerializeAsString();
+    const Answer given = answer(data_call("/v2/atomic_write", body));
+    EXPECT_EQ(given.status, 400);
+    EXPECT_NE(given.body.find("not supported yet"), std::string::npos);
+  }
+  pb::SnapshotRead message;
+  add_range(message, "a", "z", 10);
+  EXPECT_EQ(read(message).ranges(0).values_size(), 0);
+  const Answer watch = answer(data_call("/v2/watch", ""));
+  EXPECT_EQ(watch.status, 400);
+  EXPECT_NE(watch.body.find("not supported yet"), std::string::npos);
+}
+
+TEST_F(ServiceTest, EveryTruncationIsAnsweredAndNeverFails) {
+  pb::AtomicWrite write;
+  auto* check = write.add_checks();
+  check->set_key("check");
+  check->set_versionstamp("0123456789");
+  add_set(write, "key", "data of some length");
+  write.mutable_mutations(0)->set_expire_at_ms(-1);
+  const std::string write_body = write.SerializeAsString();
+  pb::SnapshotRead read;
+  add_range(read, "start", "end", 100, true);
+  add_range(read, "start", "end", 300, false);
+  const std::string read_body = read.SerializeAsString();
+
+  for (const auto& [path, body] :
+       {std::pair{"/v2/atomic_write", write_body}, std::pair{"/v2/snapshot_read", read_body}}) {
+    int refused = 0;
+    for (size_t size = 0; size < body.size(); ++size) {
+      const std::string part = body.substr(0, size);
+      const Answer given = answer(data_call(path, part));
+      EXPECT_TRUE(given.status == 200 || given.status == 400) << given.status;
+      refused += given.body.starts_with("Request protobuf is invalid: ") ? 1 : 0;
+    }
+    // All but the cuts between two fields.
+    EXPECT_GE(refused, static_cast<int>(body.size()) - 3) << path;
+  }
+}
+
+TEST_F(ServiceTest, RandomDamageIsAnsweredAndNeverFails) {
+  pb::AtomicWrite write;
+  write.add_checks()->set_key("check");
+  add_set(write, "key", "data");
+  auto* enqueue = write.add_enqueues();
+  enqueue->set_payload("payload");
+  enqueue->add_backoff_schedule(100);
+  const std::string whole = write.SerializeAsString();
+  Random random(42);
+  for (int i = 0; i < 3000; ++i) {
+    std::string body = whole;
+    for (uint64_t changes = 1 + random.below(3); changes > 0; --changes) {
+      body[random.below(body.size())] = static_cast<char>(random.next());
+    }
+    const Answer given = answer(data_call(random.one_in(2) ? "/v2/atomic_write" : "/v2/snapshot_read", body));
+    EXPECT_TRUE(given.status == 200 || given.status == 400) << given.status << given.body;
+  }
+}
+
+TEST_F(ServiceTest, AbsurdFields) {
+  const auto refused = [&](const pb::AtomicWrite& message) {
+    const std::string body = message.SerializeAsString();
+    return answer(data_call("/v2/atomic_write", body)).status;
+  };
+  pb::AtomicWrite message;
+  add_set(message, "k", "v");
+  message.mutable_mutations(0)->set_mutation_type(static_cast<pb::MutationType>(INT32_MIN));
+  EXPECT_EQ(refused(message), 400);
+  message.mutable_mutations(0)->set_mutation_type(pb::M_SET);
+  message.mutable_mutations(0)->set_expire_at_ms(INT64_MIN);
+  EXPECT_EQ(refused(message), 400);
+  message.mutable_mutations(0)->set_expire_at_ms(0);
+  message.mutable_mutations(0)->mutable_value()->set_encoding(static_cast<pb::ValueEncoding>(INT32_MAX));
+  EXPECT_EQ(refused(message), 400);
+  for (const int32_t limit : {INT32_MIN, -1, 0, 1001, INT32_MAX}) {
+    pb::SnapshotRead read;
+    add_range(read, "a", "b", limit);
+    const std::string body = read.SerializeAsString();
+    EXPECT_EQ(answer(data_call("/v2/snapshot_read", body)).status, 400);
+  }
+  // 100,000 empty ranges.
+  std::string many;
+  for (int i = 0; i < 100'000; ++i) many += std::string("\x0a\x00", 2);
+  expect_text(answer(data_call("/v2/snapshot_read", many)), 400,
+              "Too many read ranges requested in one read request.");
+}
+
+TEST_F(ServiceTest, LargeReadsGoToThePool) {
+  for (int batch = 0; batch < 3; ++batch) {
+    pb::AtomicWrite message;
+    for (int i = 0; i < 250; ++i) {
+      char key[16];
+      std::snprintf(key, sizeof key, "key%04d", batch * 250 + i);
+      add_set(message, key, std::string(1000, 'v'));
+    }
+    ASSERT_EQ(write(message).status(), pb::AW_SUCCESS);
+  }
+  pb::SnapshotRead message;
+  add_range(message, "key", "kez", 1000);
+  const std::string body = message.SerializeAsString();
+  Call call = data_call("/v2/snapshot_read", body);
+  uint64_t reserved = 0;
+  call.reserve = [&reserved](uint64_t bytes) { reserved = bytes; };
+  const Answer given = answer(call);
+  EXPECT_GE(reserved, given.body.size());
+  EXPECT_GE(reserved, uint64_t{1000} * 65536);
+  pb::SnapshotReadOutput out;
+  ASSERT_TRUE(out.ParseFromString(given.body));
+  ASSERT_EQ(out.ranges(0).values_size(), 750);
+  for (int i = 1; i < 750; ++i) EXPECT_LT(out.ranges(0).values(i - 1).key(), out.ranges(0).values(i).key());
+
+  // A small one is answered at once and reserves nothing.
+  message.mutable_ranges(0)->set_limit(10);
+  const std::string small = message.SerializeAsString();
+  call.body = small;
+  reserved = 0;
+  bool answered = false;
+  service_->handle(call, [&answered](Answer) { answered = true; });
+  EXPECT_TRUE(answered);
+  EXPECT_EQ(reserved, 0u);
+}
+
+TEST_F(ServiceTest, ReadsFromDiskGiveTheSame) {
+  set("a", "1");
+  set("b", std::string(60000, 'x'));
+  ASSERT_TRUE(host_->find("default")->database().flush().has_value());
+  restart({});
+  pb::SnapshotRead message;
+  add_range(message, "a", "z", 10);
+  add_range(message, "b", std::string("b\0", 2), 1);
+  const auto out = read(message);
+  ASSERT_EQ(out.ranges(0).values_size(), 2);
+  EXPECT_EQ(out.ranges(1).values(0).value(), std::string(60000, 'x'));
+}
+
+TEST_F(ServiceTest, DamageIsReportedAndNotServed) {
+  const CommitOutcome outcome = commit(host_->find("default")->database(),
+                                       [](Transaction& transaction) -> Result<CommitRequest::Decision> {
+                                         transaction.put("uk", "\x07");
+                                         return CommitRequest::Decision::kCommit;
+                                       });
+  ASSERT_TRUE(outcome.committed);
+  pb::SnapshotRead message;
+  add_range(message, "k", "l", 1);
+  const std::string body = message.SerializeAsString();
+  const Answer given = answer(data_call("/v2/snapshot_read", body));
+  EXPECT_EQ(given.status, 500);
+  EXPECT_NE(given.body.find("damaged"), std::string::npos);
+  EXPECT_NE(log().find("corruption"), std::string::npos);
+  EXPECT_EQ(log().find(data_token_), std::string::npos);
+}
+
+TEST_F(ServiceTest, LargestBodies) {
+  EXPECT_EQ(service_->max_body_bytes("POST", "/"), 16384u);
+  EXPECT_EQ(service_->max_body_bytes("GET", "/v2/atomic_write"), 16384u);
+  EXPECT_GE(service_->max_body_bytes("POST", "/v2/atomic_write"), 819200u + 1100 * 64);
+  EXPECT_LE(service_->max_body_bytes("POST", "/v2/atomic_write"), 4u << 20);
+  EXPECT_GE(service_->max_body_bytes("POST", "/v2/snapshot_read"), 11u * 2 * 2049 + 11 * 64);
+  EXPECT_LE(service_->max_body_bytes("POST", "/v2/snapshot_read"), 1u << 20);
+}
+
+TEST(Failures, WhatClientsAreTold) {
+  const auto status_of_write = [](ErrorCode code) { return write_failure({code, "m"}).status; };
+  EXPECT_EQ(status_of_write(ErrorCode::kUnknownOutcome), 503);
+  EXPECT_EQ(status_of_write(ErrorCode::kNoSpace), 409);
+  EXPECT_EQ(status_of_write(ErrorCode::kShutdown), 503);
+  EXPECT_EQ(status_of_write(ErrorCode::kInvalidArgument), 400);
+  EXPECT_EQ(status_of_write(ErrorCode::kCorruption), 500);
+  EXPECT_EQ(status_of_write(ErrorCode::kIo), 500);
+  const Answer disabled = write_failure({ErrorCode::kReadOnly, "m"});
+  EXPECT_EQ(disabled.status, 200);
+  EXPECT_EQ(disabled.content_type, "application/x-protobuf");
+  EXPECT_EQ(disabled.body, write_disabled());
+  EXPECT_EQ(read_failure({ErrorCode::kCorruption, "/secret/path offset 7"}).body.find("secret"),
+            std::string::npos);
+  EXPECT_EQ(read_failure({ErrorCode::kShutdown, "m"}).status, 503);
+}
+
+}  // namespace
+}  // namespace tidemark::connect

@@ -1,0 +1,88 @@
+#include "tools/parse.h"
+
+#include <gtest/gtest.h>
+
+namespace tidemark::tools {
+namespace {
+
+constexpr int64_t kBad = -1;
+
+template <class T>
+int64_t value_of(const Result<T>& result) {
+  if (result) return static_cast<int64_t>(*result);
+  EXPECT_EQ(result.error().code, ErrorCode::kInvalidArgument);
+  EXPECT_FALSE(result.error().message.empty());
+  return kBad;
+}
+
+TEST(Parse, Durations) {
+  EXPECT_EQ(value_of(parse_duration_ms("0s")), 0);
+  EXPECT_EQ(value_of(parse_duration_ms("1500ms")), 1500);
+  EXPECT_EQ(value_of(parse_duration_ms("45s")), 45'000);
+  EXPECT_EQ(value_of(parse_duration_ms("30m")), 1'800'000);
+  EXPECT_EQ(value_of(parse_duration_ms("12h")), 43'200'000);
+  EXPECT_EQ(value_of(parse_duration_ms("7d")), 604'800'000);
+  EXPECT_EQ(value_of(parse_duration_ms("2w")), 1'209'600'000);
+  for (const char* bad : {"", "7", "d", "-7d", "+7d", " 7d", "7 d", "7D", "1.5h", "7d12h",
+                          "99999999999999999999d", "18446744073709551615w", "40000d"}) {
+    EXPECT_EQ(value_of(parse_duration_ms(bad)), kBad) << bad;
+  }
+}
+
+TEST(Parse, Retention) {
+  EXPECT_EQ(*parse_retention("forever"), Retention::forever());
+  EXPECT_EQ(*parse_retention("none"), Retention::none());
+  EXPECT_EQ(*parse_retention("7d"), Retention::for_ms(604'800'000));
+  EXPECT_FALSE(parse_retention("always").has_value());
+  EXPECT_FALSE(parse_retention("").has_value());
+}
+
+TEST(Parse, Bytes) {
+  EXPECT_EQ(value_of(parse_bytes("0")), 0);
+  EXPECT_EQ(value_of(parse_bytes("1048576")), 1 << 20);
+  EXPECT_EQ(value_of(parse_bytes("512K")), 512 << 10);
+  EXPECT_EQ(value_of(parse_bytes("256M")), 256 << 20);
+  EXPECT_EQ(value_of(parse_bytes("256MiB")), 256 << 20);
+  EXPECT_EQ(value_of(parse_bytes("4G")), int64_t{4} << 30);
+  EXPECT_EQ(value_of(parse_bytes("3TiB")), int64_t{3} << 40);
+  for (const char* bad : {"", "M", "-1", "1.5G", "12MB", "12m", "1 M", "18446744073709551616",
+                          "9223372036854775808", "8388608T"}) {
+    EXPECT_EQ(value_of(parse_bytes(bad)), kBad) << bad;
+  }
+}
+
+TEST(Parse, Addresses) {
+  for (const char* good : {"0.0.0.0:4512", "127.0.0.1:0", "localhost:65535", "[::1]:4512", "[::]:0"}) {
+    EXPECT_TRUE(check_address(good).has_value()) << good;
+  }
+  for (const char* bad : {"", "4512", ":4512", "localhost", "localhost:", "localhost:x", "localhost:65536",
+                          "localhost:-1", "::1:4512", "localhost:80 "}) {
+    EXPECT_FALSE(check_address(bad).has_value()) << bad;
+  }
+}
+
+TEST(Parse, PublicUrls) {
+  EXPECT_EQ(*parse_public_url("https://kv.example.org"), "https://kv.example.org");
+  EXPECT_EQ(*parse_public_url("https://kv.example.org/"), "https://kv.example.org");
+  EXPECT_EQ(*parse_public_url("http://10.0.0.1:4512/base//"), "http://10.0.0.1:4512/base");
+  for (const char* bad : {"", "kv.example.org", "ftp://x", "https://", "https:///x", "https://a b",
+                          "https://a?b=c", "https://a#b", "https://user@host", "HTTPS://a"}) {
+    EXPECT_FALSE(parse_public_url(bad).has_value()) << bad;
+  }
+}
+
+TEST(Parse, AccessTokens) {
+  EXPECT_EQ(*parse_access_token("123456789012"), "123456789012");
+  EXPECT_EQ(*parse_access_token("a token with spaces\r\n"), "a token with spaces");
+  EXPECT_FALSE(parse_access_token("12345678901").has_value());
+  EXPECT_FALSE(parse_access_token("12345678901\n").has_value());
+  EXPECT_FALSE(parse_access_token("").has_value());
+  EXPECT_FALSE(parse_access_token("two lines\nof a token").has_value());
+  EXPECT_FALSE(parse_access_token(" 123456789012").has_value());
+  EXPECT_FALSE(parse_access_token("p\xc3\xa4ssword of some length").has_value());
+  const std::string secret = "short token";
+  EXPECT_EQ(parse_access_token(secret).error().message.find(secret), std::string::npos);
+}
+
+}  // namespace
+}  // namespace tidemark::tools

@@ -1,0 +1,46 @@
+// The `tidemark` program. Exit codes: 0 done, 1 it failed, 2 the arguments are wrong.
+#include <CLI/CLI.hpp>
+#include <cstdio>
+#include <exception>
+
+#include "tools/serve_command.h"
+
+namespace {
+
+constexpr int kFailed = 1;
+constexpr int kWrongArguments = 2;
+
+int run(int argc, char** argv) {
+  using namespace tidemark::tools;
+  CLI::App app("Tidemark: a self-hosted Deno KV server that remembers every version", "tidemark");
+  app.set_version_flag("--version", "tidemark " TIDEMARK_VERSION);
+  app.require_subcommand(1);
+  ServeArguments arguments;
+  add_serve_command(app, arguments);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    // Help and version come as errors with code 0.
+    if (error.get_exit_code() == 0) return app.exit(error);
+    std::fprintf(stderr, "tidemark: %s (see tidemark --help)\n", error.what());
+    return kWrongArguments;
+  }
+  const tidemark::Result<ServeOptions> options = check_serve_arguments(arguments);
+  if (!options) {
+    std::fprintf(stderr, "tidemark: %s\n", options.error().message.c_str());
+    return options.error().code == tidemark::ErrorCode::kInvalidArgument ? kWrongArguments : kFailed;
+  }
+  return serve(*options);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  try {
+    return run(argc, argv);
+  } catch (const std::exception& error) {
+    // Of the libraries around us: out of memory, or the command line's own.
+    std::fprintf(stderr, "tidemark: %s\n", error.what());
+    return kFailed;
+  }
+}

@@ -1,0 +1,128 @@
+#include "tools/parse.h"
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <utility>
+
+#include "server/host/access_token.h"
+
+namespace tidemark::tools {
+namespace {
+
+constexpr int64_t kMaxDurationMs = int64_t{100} * 366 * 24 * 3600 * 1000;
+
+struct Unit {
+  std::string_view name;
+  uint64_t factor;
+};
+
+constexpr std::array<Unit, 6> kTimeUnits = {{{"ms", 1},
+                                             {"s", 1000},
+                                             {"m", 60 * 1000},
+                                             {"h", 3600 * 1000},
+                                             {"d", 24 * 3600 * 1000},
+                                             {"w", 7 * 24 * 3600 * 1000}}};
+
+constexpr std::array<Unit, 9> kSizeUnits = {{{"", 1},
+                                             {"K", uint64_t{1} << 10},
+                                             {"KiB", uint64_t{1} << 10},
+                                             {"M", uint64_t{1} << 20},
+                                             {"MiB", uint64_t{1} << 20},
+                                             {"G", uint64_t{1} << 30},
+                                             {"GiB", uint64_t{1} << 30},
+                                             {"T", uint64_t{1} << 40},
+                                             {"TiB", uint64_t{1} << 40}}};
+
+std::unexpected<Error> refuse(std::string what) {
+  return fail(ErrorCode::kInvalidArgument, std::move(what));
+}
+
+std::string quoted(std::string_view text) {
+  return "'" + std::string(text) + "'";
+}
+
+// A whole number and one of the units; `form` says what would have been right.
+template <size_t kUnits>
+Result<uint64_t> parse_quantity(std::string_view text, const std::array<Unit, kUnits>& units, uint64_t max,
+                                const char* form) {
+  uint64_t number = 0;
+  const char* const end = text.data() + text.size();
+  const auto [rest, error] = std::from_chars(text.data(), end, number);
+  const std::string_view name(rest, static_cast<size_t>(end - rest));
+  const auto unit = std::ranges::find(units, name, &Unit::name);
+  if (error == std::errc::invalid_argument || unit == units.end())
+    return refuse(quoted(text) + " is not " + form);
+  uint64_t value;
+  if (error != std::errc{} || __builtin_mul_overflow(number, unit->factor, &value) || value > max) {
+    return refuse(quoted(text) + " is too large");
+  }
+  return value;
+}
+
+}  // namespace
+
+Result<int64_t> parse_duration_ms(std::string_view text) {
+  TM_ASSIGN(const uint64_t ms, parse_quantity(text, kTimeUnits, static_cast<uint64_t>(kMaxDurationMs),
+                                              "a duration like 45s, 30m, 12h or 7d"));
+  return static_cast<int64_t>(ms);
+}
+
+Result<Retention> parse_retention(std::string_view text) {
+  if (text == "forever") return Retention::forever();
+  if (text == "none") return Retention::none();
+  const Result<int64_t> ms = parse_duration_ms(text);
+  if (!ms) return refuse(ms.error().message + ", and neither 'forever' nor 'none'");
+  return Retention::for_ms(*ms);
+}
+
+Result<uint64_t> parse_bytes(std::string_view text) {
+  return parse_quantity(text, kSizeUnits, INT64_MAX, "a size in bytes like 1048576, 512K, 256M or 4G");
+}
+
+Status check_address(std::string_view text) {
+  const auto wrong = [&] { return refuse(quoted(text) + " is not HOST:PORT"); };
+  const size_t colon = text.rfind(':');
+  if (colon == text.npos || colon == 0) return wrong();
+  const std::string_view host = text.substr(0, colon);
+  const bool bracketed = host.starts_with('[') && host.ends_with(']');
+  if (host.contains(':') && !bracketed)
+    return refuse(quoted(text) + " needs brackets around its IPv6 address: [::1]:4512");
+  const std::string_view port = text.substr(colon + 1);
+  uint16_t number = 0;
+  const auto [rest, error] = std::from_chars(port.data(), port.data() + port.size(), number);
+  if (port.empty() || error != std::errc{} || rest != port.data() + port.size()) return wrong();
+  return {};
+}
+
+Result<std::string> parse_public_url(std::string_view text) {
+  std::string_view rest = text;
+  if (rest.starts_with("https://")) {
+    rest.remove_prefix(8);
+  } else if (rest.starts_with("http://")) {
+    rest.remove_prefix(7);
+  } else {
+    return refuse(quoted(text) + " does not start with http:// or https://");
+  }
+  const bool clean = std::ranges::all_of(rest, [](char c) {
+    return c > ' ' && c <= '~' && std::string_view("?#\"<>\\^`{|}@").find(c) == std::string_view::npos;
+  });
+  if (rest.empty() || rest.front() == '/' || !clean) return refuse(quoted(text) + " is not a plain URL");
+  while (text.ends_with('/')) text.remove_suffix(1);
+  return std::string(text);
+}
+
+Result<std::string> parse_access_token(std::string_view text) {
+  while (text.ends_with('\n') || text.ends_with('\r')) text.remove_suffix(1);
+  if (text.size() < host::kMinAccessTokenChars) {
+    return refuse("the access token must have at least " + std::to_string(host::kMinAccessTokenChars) +
+                  " characters");
+  }
+  const bool visible = std::ranges::all_of(text, [](char c) { return c >= ' ' && c <= '~'; });
+  if (!visible || text.front() == ' ' || text.back() == ' ') {
+    return refuse("the access token must be one line of ASCII characters without spaces around it");
+  }
+  return std::string(text);
+}
+
+}  // namespace tidemark::tools

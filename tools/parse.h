@@ -1,0 +1,34 @@
+// Values of the command line: durations, sizes, addresses, tokens. Errors are kInvalidArgument, their message
+// a phrase that follows the option's name.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "engine/base/status.h"
+#include "engine/options.h"
+
+namespace tidemark::tools {
+
+// "45s", "30m", "12h", "7d", "2w" or "500ms", in milliseconds. At most 100 years.
+Result<int64_t> parse_duration_ms(std::string_view text);
+
+// A duration, "forever" or "none".
+Result<Retention> parse_retention(std::string_view text);
+
+// Bytes: a whole number, alone or with K, M, G or T (also written KiB and so on), which are powers of 1024.
+Result<uint64_t> parse_bytes(std::string_view text);
+
+// Checks HOST:PORT or [V6]:PORT. A bare port is an error: say the host, so that nobody listens wider than
+// meant.
+Status check_address(std::string_view text);
+
+// "http://..." or "https://..." without query or fragment; given back without slashes at the end.
+Result<std::string> parse_public_url(std::string_view text);
+
+// An access token as it stands in an argument, the environment or, with a line end behind it, a file: long
+// enough, and fit for a header.
+Result<std::string> parse_access_token(std::string_view text);
+
+}  // namespace tidemark::tools
