@@ -4,6 +4,7 @@
 
 #include "engine/base/check.h"
 #include "engine/compaction/background.h"
+#include "engine/compaction/ingest_writer.h"
 #include "engine/engine_impl.h"
 #include "engine/mvcc/commit_pipeline.h"
 #include "engine/mvcc/point_read.h"
@@ -47,10 +48,41 @@ class View final : public ReadView {
   WadingObserver* const observer_;
 };
 
+class IngestImpl final : public Ingest {
+ public:
+  IngestImpl(VersionSet& versions, CommitPipeline& pipeline, Background& background, const DatabaseOptions& options)
+      : writer_(versions, options), pipeline_(pipeline), background_(background) {}
+
+  Status add(std::string_view key, Versionstamp stamp, std::optional<std::string_view> value) override {
+    return writer_.add(key, stamp, value);
+  }
+  CommitOutcome publish(Versionstamp last, int64_t timestamp_ms) override {
+    CommitOutcome outcome;
+    auto segments = writer_.finish();
+    if (!segments) {
+      outcome.status = std::unexpected<Error>(std::move(segments).error());
+      return outcome;
+    }
+    const WalIngest ingest{last, timestamp_ms, std::move(*segments)};
+    outcome = pipeline_.ingest(ingest);
+    // With an unknown outcome the next recovery decides: the files must be there.
+    if (outcome.committed || (!outcome.status && outcome.status.error().code == ErrorCode::kUnknownOutcome))
+      writer_.release();
+    if (outcome.committed) background_.schedule_compaction();
+    return outcome;
+  }
+
+ private:
+  IngestWriter writer_;
+  CommitPipeline& pipeline_;
+  Background& background_;
+};
+
 class DatabaseImpl final : public Database, private WadingObserver {
  public:
   DatabaseImpl(EngineImpl& engine, const DatabaseOptions& options, Recovered recovered)
-      : id_{recovered.versions->database_id()},
+      : options_(options),
+        id_{recovered.versions->database_id()},
         epoch_(recovered.epoch),
         lock_(std::move(recovered.lock)),
         versions_(std::move(recovered.versions)),
@@ -71,6 +103,10 @@ class DatabaseImpl final : public Database, private WadingObserver {
 
   void submit(CommitRequest& request) override { pipeline_.submit(request); }
   CommitOutcome commit(CommitRequest& request) override { return pipeline_.commit(request); }
+
+  std::unique_ptr<Ingest> begin_ingest() override {
+    return std::make_unique<IngestImpl>(*versions_, pipeline_, background_, options_);
+  }
 
   std::unique_ptr<ReadView> read() const override {
     while (true) {
@@ -162,6 +198,7 @@ class DatabaseImpl final : public Database, private WadingObserver {
   void on_wading() override { background_.schedule_compaction(); }
   WadingObserver* observer() const { return const_cast<DatabaseImpl*>(this); }
 
+  const DatabaseOptions options_;
   const DatabaseId id_;
   const uint8_t epoch_;
   std::unique_ptr<FileLock> lock_;

@@ -59,6 +59,18 @@ class Engine {
   virtual FileSystem& file_system() = 0;
 };
 
+// Segments being written for the second entrance: versions whose stamps were given elsewhere (restore, replica,
+// import) become part of a database all at once. One thread. Dropping it unpublished removes what it wrote.
+class Ingest {
+ public:
+  virtual ~Ingest() = default;
+  // Keys ascending, of one key the newest first; no value: a tombstone.
+  virtual Status add(std::string_view key, Versionstamp stamp, std::optional<std::string_view> value) = 0;
+  // Publishes. `last` becomes the head (at or above every stamp added), `timestamp_ms` its commit timestamp. The
+  // outcome is as a commit's; kInvalidArgument if a stamp is not above the head of that moment. Call it once.
+  virtual CommitOutcome publish(Versionstamp last, int64_t timestamp_ms) = 0;
+};
+
 class Database {
  public:
   // Opens the database in folder `path`, after recovery if need be; everything served is durable. Creates it if
@@ -84,6 +96,9 @@ class Database {
   // Runs a transaction and waits for its outcome; the calling thread may lead a group of commits.
   // `request.done()` is not called.
   virtual CommitOutcome commit(CommitRequest& request) = 0;
+
+  // Must be gone before the database is.
+  virtual std::unique_ptr<Ingest> begin_ingest() = 0;
 
   // A view of head.
   virtual std::unique_ptr<ReadView> read() const = 0;

@@ -12,6 +12,7 @@
 namespace tidemark {
 
 class Signal;
+struct WalIngest;
 
 // What a CommitRequest works on. Valid only during CommitRequest::run, on that thread.
 class Transaction {
@@ -64,6 +65,7 @@ class CommitRequest {
   friend class CommitPipeline;
   CommitRequest* next_ = nullptr;
   Signal* waiter_ = nullptr;  // of the thread that waits for it in commit(); null: done() is called
+  const WalIngest* ingest_ = nullptr;  // publishes segments instead of running
   CommitOutcome outcome_;
 };
 

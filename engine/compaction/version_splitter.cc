@@ -13,17 +13,17 @@
 
 namespace tidemark {
 
-Status VersionSplitter::add(const EntryIterator& e) {
-  if (!any_ || e.key() != key_) {
+Status VersionSplitter::add(std::string_view key, Versionstamp stamp, bool tombstone, std::string_view value) {
+  if (!any_ || key != key_) {
     any_ = true;
-    key_ = e.key();
-    newer_ = e.stamp();
-    if (e.tombstone() && nothing_beneath_(e.key())) return {};
-    return live_.add(e.key(), e.stamp(), Versionstamp::max(), e.tombstone(), e.value());
+    key_ = key;
+    newer_ = stamp;
+    if (tombstone && nothing_beneath_(key)) return {};
+    return live_.add(key, stamp, Versionstamp::max(), tombstone, value);
   }
-  const Versionstamp superseded = std::exchange(newer_, e.stamp());
-  if (superseded == e.stamp() || droppable(superseded, horizon_)) return {};
-  return history_.add(e.key(), e.stamp(), superseded, e.tombstone(), e.value());
+  const Versionstamp superseded = std::exchange(newer_, stamp);
+  if (superseded == stamp || droppable(superseded, horizon_)) return {};
+  return history_.add(key, stamp, superseded, tombstone, value);
 }
 
 }  // namespace tidemark

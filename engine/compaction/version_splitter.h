@@ -20,7 +20,8 @@ class VersionSplitter {
       : live_(live), history_(history), horizon_(horizon), nothing_beneath_(std::move(nothing_beneath)) {}
 
   // Entries in order, each key's newest first.
-  Status add(const EntryIterator& entry);
+  Status add(std::string_view key, Versionstamp stamp, bool tombstone, std::string_view value);
+  Status add(const EntryIterator& e) { return add(e.key(), e.stamp(), e.tombstone(), e.value()); }
 
  private:
   OutputFiles& live_;

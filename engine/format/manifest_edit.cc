@@ -1,6 +1,7 @@
 #include "engine/format/manifest_edit.h"
 
 #include "engine/base/coding.h"
+#include "engine/format/wal_payload.h"
 
 namespace tidemark {
 namespace {
@@ -23,6 +24,18 @@ enum Tag : uint64_t {
 };
 
 }  // namespace
+
+ManifestEdit ingest_edit(const WalIngest& ingest) {
+  ManifestEdit edit;
+  uint64_t run = 0;
+  for (const SegmentMeta& meta : ingest.segments) {
+    if (meta.kind == SegmentKind::kHistory && run == 0) run = meta.number;
+    edit.added_segments.push_back({meta.kind == SegmentKind::kHistory ? run : 0, meta});
+  }
+  edit.flushed_stamp = ingest.last_stamp;
+  edit.flushed_timestamp_ms = ingest.timestamp_ms;
+  return edit;
+}
 
 std::string encode_manifest_edit(const ManifestEdit& edit) {
   std::string out;

@@ -40,6 +40,11 @@ struct ManifestEdit {
   bool operator==(const ManifestEdit&) const = default;
 };
 
+// What publishing ingested segments means for the manifest: live ones to level 0, history ones to a run of their own.
+// Everything up to their last stamp is in segments afterwards.
+struct WalIngest;
+ManifestEdit ingest_edit(const WalIngest& ingest);
+
 std::string encode_manifest_edit(const ManifestEdit& edit);
 // kCorruption (no file in the message) if malformed; kNewerFormat for a field this program does not know.
 Result<ManifestEdit> decode_manifest_edit(std::string_view bytes);

@@ -4,7 +4,6 @@
 #include <new>
 
 #include "engine/base/check.h"
-#include "engine/format/block.h"
 
 // A skip list with a branching factor of four. A node is one piece of memory: links, key and value together, so that
 // a step of a search touches one place. Links are published with release stores, bottom level first.
@@ -19,7 +18,7 @@ Memtable::Node* Memtable::new_node(std::string_view key, std::string_view value,
   const size_t size = sizeof(Node) + static_cast<size_t>(height) * sizeof(std::atomic<Node*>) + key.size() + value.size();
   char* memory = arena_.allocate(size);
   Node* node = new (memory) Node;
-  node->key_size = static_cast<uint32_t>(key.size());
+  node->key_size = static_cast<uint16_t>(key.size());
   node->value_size = static_cast<uint32_t>(value.size());
   node->height = static_cast<uint8_t>(height);
   for (int i = 0; i < height; ++i) new (node->links() + i) std::atomic<Node*>(nullptr);
@@ -29,18 +28,17 @@ Memtable::Node* Memtable::new_node(std::string_view key, std::string_view value,
   return node;
 }
 
-bool Memtable::before(const Node* node, std::string_view key, Versionstamp stamp) {
-  return compare_entries(node->key(), node->stamp, key, stamp) < 0;
-}
-
 Memtable::Node* Memtable::find(std::string_view key, Versionstamp stamp, Node** previous) const {
   Node* node = head_;
   Node* not_before = nullptr;  // already known not to lie before the target: no need to compare again
   for (int level = height_.load(std::memory_order_relaxed) - 1;; --level) {
     Node* next = node->next(level);
-    while (next != nullptr && next != not_before && before(next, key, stamp)) {
+    while (next != nullptr && next != not_before) {
+      Node* const after = next->next(level);
+      __builtin_prefetch(after);
+      if (!before(next, key, stamp)) break;
       node = next;
-      next = node->next(level);
+      next = after;
     }
     not_before = next;
     if (previous != nullptr) previous[level] = node;
@@ -93,7 +91,8 @@ void Memtable::add(WriteKind kind, std::string_view key, std::string_view value)
     find(key, last_stamp_, previous);
   }
   Node* node = new_node(key, value, height);
-  node->stamp = last_stamp_;
+  node->number = last_stamp_.number;
+  node->tail = last_stamp_.tail;
   node->tombstone = kind == WriteKind::kTombstone;
   for (int i = 0; i < height; ++i) {
     node->links()[i].store(previous[i]->next(i), std::memory_order_relaxed);
@@ -107,7 +106,7 @@ void Memtable::add(WriteKind kind, std::string_view key, std::string_view value)
 std::optional<Memtable::Found> Memtable::get(std::string_view key, Versionstamp at) const {
   const Node* node = find(key, at, nullptr);
   if (node == nullptr || node->key() != key) return std::nullopt;
-  return Found{node->value(), node->stamp, node->tombstone};
+  return Found{node->value(), node->stamp(), node->tombstone};
 }
 
 Memtable::Write Memtable::write(uint64_t index) const {

@@ -14,6 +14,7 @@
 
 #include "engine/base/random.h"
 #include "engine/base/versionstamp.h"
+#include "engine/format/block.h"
 #include "engine/format/entry_iterator.h"
 #include "engine/format/wal_payload.h"
 #include "engine/memtable/arena.h"
@@ -75,12 +76,15 @@ class Memtable {
  private:
   static constexpr int kMaxHeight = 12;
 
+  // Packed: a step of a search should touch one cache line of a node.
   struct Node {
-    uint32_t key_size;
+    uint64_t number;  // of the versionstamp
     uint32_t value_size;
-    Versionstamp stamp;
-    bool tombstone;
+    uint16_t key_size;
+    uint16_t tail;  // of the versionstamp
     uint8_t height;
+    bool tombstone;
+    Versionstamp stamp() const { return {number, tail}; }
     // Followed by `height` links, then the key, then the value.
     std::atomic<Node*>* links() const {
       return reinterpret_cast<std::atomic<Node*>*>(reinterpret_cast<char*>(const_cast<Node*>(this)) + sizeof(Node));
@@ -93,7 +97,9 @@ class Memtable {
   };
 
   Node* new_node(std::string_view key, std::string_view value, int height);
-  static bool before(const Node* node, std::string_view key, Versionstamp stamp);
+  static bool before(const Node* node, std::string_view key, Versionstamp stamp) {
+    return compare_entries(node->key(), node->stamp(), key, stamp) < 0;
+  }
   // The first node at or after (key, stamp); fills previous[level] with the last node before it, if given.
   Node* find(std::string_view key, Versionstamp stamp, Node** previous) const;
   // The last node before (key, newest version); nullptr if none. With an empty key: the last of all.
@@ -126,7 +132,7 @@ class Memtable::Iterator final : public EntryIterator {
     return set(key.empty() ? table_.find_last() : table_.find_before(key, Versionstamp::max()));
   }
   bool next() override { return set(node_->next(0)); }
-  bool prev() override { return set(table_.find_before(node_->key(), node_->stamp)); }
+  bool prev() override { return set(table_.find_before(node_->key(), node_->stamp())); }
   void note_skipped(uint64_t n) const override { table_.note_skipped(n); }
 
  private:
@@ -135,7 +141,7 @@ class Memtable::Iterator final : public EntryIterator {
     if (node == nullptr) return end();
     key_ = node->key();
     value_ = node->value();
-    stamp_ = node->stamp;
+    stamp_ = node->stamp();
     tombstone_ = node->tombstone;
     return valid_ = true;
   }

@@ -124,9 +124,10 @@ void CommitPipeline::drive(Signal* own) {
   mutex_.unlock();
 }
 
-CommitPipeline::Batch CommitPipeline::new_batch() const {
+CommitPipeline::Batch CommitPipeline::new_batch(std::string memory) const {
   Batch batch;
-  batch.record.resize(kRecordHeaderBytes);
+  batch.record = std::move(memory);
+  batch.record.assign(kRecordHeaderBytes, '\0');
   begin_group(batch.record);
   batch.wal = wal_;
   batch.base = wal_end_;
@@ -147,17 +148,22 @@ bool CommitPipeline::needs_switch() const {
          (active.skipped() > kWadingFactor * active.entries() && active.entries() >= kWadingEntriesMin);
 }
 
-Status CommitPipeline::switch_memtable(Batch& batch, std::deque<Batch>& sealed) {
+void CommitPipeline::seal(Batch& batch, std::vector<Batch>& sealed) {
+  wal_end_ = batch.commits > 0 ? batch.end() : batch.base;
+  if (batch.first != nullptr || batch.starts_wal) sealed.push_back(std::move(batch));
+}
+
+Status CommitPipeline::switch_memtable(Batch& batch, std::vector<Batch>& sealed) {
   auto wal = WalWriter::create(versions_.fs(), versions_.dir(), versions_.database_id(), versions_.new_file_number());
   if (!wal) return std::unexpected<Error>(std::move(wal).error());
-  if (batch.first != nullptr) sealed.push_back(std::move(batch));
+  seal(batch, sealed);
   wal_ = std::move(*wal);
   wal_end_ = kLogHeaderBytes;
   auto memtable = std::make_shared<Memtable>();
   memtable->set_first_wal(wal_->number());
   versions_.switch_memtable(std::move(memtable));
   state_ = versions_.acquire();
-  batch = new_batch();
+  batch = new_batch({});
   batch.starts_wal = true;
   return {};
 }
@@ -192,6 +198,61 @@ void CommitPipeline::validate_one(CommitRequest& request, Batch& batch) {
   outcome.timestamp_ms = timestamp_ms;
 }
 
+bool CommitPipeline::validate_ingest(CommitRequest& request, Batch& batch, std::vector<Batch>& sealed) {
+  const WalIngest& ingest = *request.ingest_;
+  CommitOutcome& outcome = request.outcome_;
+  Versionstamp lowest = ingest.last_stamp;
+  for (const SegmentMeta& meta : ingest.segments) lowest = std::min(lowest, meta.min_stamp);
+  if (lowest <= last_.stamp || ingest.timestamp_ms < last_.timestamp_ms) {
+    outcome.status = fail(ErrorCode::kInvalidArgument, "the segments are not newer than the head, " + last_.stamp.hex());
+    attach(batch, request);
+    return true;
+  }
+  if (!state_->active->empty()) {
+    if (Status switched = switch_memtable(batch, sealed); !switched) {
+      outcome.status = std::move(switched);
+      attach(batch, request);
+      return true;
+    }
+    return false;
+  }
+  if (versions_.frozen_count() > 0) return false;
+  const std::string payload = encode_ingest(ingest);
+  seal(batch, sealed);
+  batch = new_batch({});
+  batch.record.resize(kRecordHeaderBytes);
+  batch.record += payload;
+  if (Status room = wal_->reserve(batch.end()); !room) {
+    outcome.status = std::move(room);
+  } else {
+    last_ = batch.last = {ingest.last_stamp, ingest.timestamp_ms};
+    batch.commits = 1;
+    batch.ingest = &ingest;
+    outcome.committed = true;
+    outcome.versionstamp = ingest.last_stamp;
+    outcome.timestamp_ms = ingest.timestamp_ms;
+  }
+  attach(batch, request);
+  seal(batch, sealed);
+  batch = new_batch({});
+  return true;
+}
+
+// The record is durable: the same edit that recovery would make of it.
+Status CommitPipeline::publish_ingest(const WalIngest& ingest) {
+  TM_TRY(synced_wal_->sync());
+  return versions_.apply(ingest_edit(ingest));
+}
+
+CommitOutcome CommitPipeline::ingest(const WalIngest& segments) {
+  struct Publish final : CommitRequest {
+    Result<Decision> run(Transaction&) override { return Decision::kAbort; }
+    void done(const CommitOutcome&) override {}
+  } request;
+  request.ingest_ = &segments;
+  return commit(request);
+}
+
 // Takes what waits, as far as one batch goes.
 void CommitPipeline::validate_queue() {
   validating_ = true;
@@ -199,22 +260,34 @@ void CommitPipeline::validate_queue() {
   queue_last_ = nullptr;
   // The newest record that the syncer has not taken is continued.
   Batch batch;
-  const bool continued = !pending_.empty() && pending_.back().record.size() < kBatchBytes;
+  const bool continued = !pending_.empty() && pending_.back().record.size() < kBatchBytes &&
+                         pending_.back().ingest == nullptr;
   if (continued) {
     batch = std::move(pending_.back());
     pending_.pop_back();
     pending_bytes_ -= batch.record.size();
   }
+  std::string memory = continued ? std::string() : std::move(spare_record_);
   const bool freeze = std::exchange(freeze_wanted_, false);
   const bool disk_full = disk_full_;
   mutex_.unlock();
 
   state_ = versions_.acquire();
-  if (!continued) batch = new_batch();
-  std::deque<Batch> sealed;
+  if (!continued) batch = new_batch(std::move(memory));
+  std::vector<Batch> sealed;
   bool stalled = false;
+  bool flush_first = false;
   bool freeze_done = false;
   while (next != nullptr && batch.record.size() < kBatchBytes) {
+    if (next->ingest_ != nullptr) {
+      CommitRequest* const after = next->next_;
+      if (!validate_ingest(*next, batch, sealed)) {
+        flush_first = true;
+        break;
+      }
+      next = after;
+      continue;
+    }
     Status ready;
     if (needs_switch() || (freeze && !freeze_done && !state_->active->empty())) {
       const bool room = versions_.frozen_count() < static_cast<size_t>(options_.max_frozen_memtables);
@@ -236,10 +309,9 @@ void CommitPipeline::validate_queue() {
     else
       request.outcome_.status = std::move(ready);
   }
-  wal_end_ = batch.commits > 0 ? batch.end() : batch.base;
+  seal(batch, sealed);
   state_.reset();
 
-  if (batch.first != nullptr) sealed.push_back(std::move(batch));
   mutex_.lock();
   for (Batch& b : sealed) {
     pending_bytes_ += b.record.size();
@@ -252,12 +324,14 @@ void CommitPipeline::validate_queue() {
     if (queue_first_ == nullptr) queue_last_ = last;
     queue_first_ = next;
   }
-  stalled_ = stalled && versions_.frozen_count() >= static_cast<size_t>(options_.max_frozen_memtables);
+  // Looked at again under the lock: a flush that ended meanwhile will not come to end the stall.
+  stalled_ = (stalled && versions_.frozen_count() >= static_cast<size_t>(options_.max_frozen_memtables)) ||
+             (flush_first && versions_.frozen_count() > 0);
   validating_ = false;
   changed_.notify_all();
 }
 
-Status CommitPipeline::write_group(std::deque<Batch>& group) {
+Status CommitPipeline::write_group(std::vector<Batch>& group) {
   bool unsynced = false;
   const auto sync = [&]() -> Status {
     if (!std::exchange(unsynced, false)) return {};
@@ -280,6 +354,10 @@ Status CommitPipeline::write_group(std::deque<Batch>& group) {
     TM_CHECK(batch.base == synced_wal_->end());
     TM_TRY(synced_wal_->append(batch.record));
     unsynced = true;
+    if (batch.ingest != nullptr) {
+      TM_TRY(publish_ingest(*batch.ingest));
+      unsynced = false;
+    }
   }
   if (options_.durability == Durability::kSynced) TM_TRY(sync());
   return {};
@@ -287,7 +365,8 @@ Status CommitPipeline::write_group(std::deque<Batch>& group) {
 
 bool CommitPipeline::sync_pending(const Signal* own) {
   syncing_ = true;
-  std::deque<Batch> group = std::exchange(pending_, {});
+  std::vector<Batch> group = std::move(pending_);
+  pending_ = std::move(spare_group_);
   pending_bytes_ = 0;
   mutex_.unlock();
 
@@ -317,7 +396,7 @@ bool CommitPipeline::sync_pending(const Signal* own) {
   // One list of all requests, in order.
   CommitRequest* first = nullptr;
   CommitRequest* tail = nullptr;
-  const auto collect = [&](std::deque<Batch>& batches) {
+  const auto collect = [&](std::vector<Batch>& batches) {
     for (Batch& batch : batches) {
       if (batch.first == nullptr) continue;
       (first == nullptr ? first : tail->next_) = batch.first;
@@ -344,6 +423,11 @@ bool CommitPipeline::sync_pending(const Signal* own) {
     (first == nullptr ? first : tail->next_) = queue_first_;
     queue_first_ = queue_last_ = nullptr;
   }
+  if (spare_record_.capacity() < group.front().record.capacity() &&
+      group.front().record.capacity() <= 2 * kBatchBytes)
+    spare_record_ = std::move(group.front().record);
+  group.clear();
+  spare_group_ = std::move(group);
   syncing_ = false;
   bool leaves = false;
   for (CommitRequest* r = first; own != nullptr && r != nullptr && !leaves; r = r->next_) leaves = r->waiter_ == own;

@@ -9,13 +9,14 @@
 
 #include <atomic>
 #include <cstdint>
-#include <deque>
 #include <functional>
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "engine/base/log.h"
+#include "engine/format/wal_payload.h"
 #include "engine/io/clock.h"
 #include "engine/io/executor.h"
 #include "engine/io/sync.h"
@@ -53,6 +54,10 @@ class CommitPipeline {
 
   void submit(CommitRequest& request) TM_EXCLUDES(mutex_);
   CommitOutcome commit(CommitRequest& request) TM_EXCLUDES(mutex_);
+  // Publishes finished segments: one record names them, then they are part of the database, all at once. What was
+  // committed before is in segments by then (so that what is published lies above it for every reader): writers wait
+  // for that flush. kInvalidArgument unless every stamp is above the head. The caller has synced the folder.
+  CommitOutcome ingest(const WalIngest& segments) TM_EXCLUDES(mutex_);
   Head::Value head() const { return head_.get(); }
 
   // Freezes the active memtable if it holds anything, and waits until all in it is durable.
@@ -81,6 +86,7 @@ class CommitPipeline {
     Head::Value last;
     std::shared_ptr<WalWriter> wal;
     bool starts_wal = false;
+    const WalIngest* ingest = nullptr;  // the record says this, and nothing else
     CommitRequest* first = nullptr;  // all requests, in order
     CommitRequest* tail = nullptr;
     uint64_t end() const;
@@ -97,12 +103,16 @@ class CommitPipeline {
   void validate_queue() TM_REQUIRES(mutex_);
   void validate_one(CommitRequest& request, Batch& batch);
   bool needs_switch() const;
-  Status switch_memtable(Batch& batch, std::deque<Batch>& sealed);
-  Batch new_batch() const;
+  Status switch_memtable(Batch& batch, std::vector<Batch>& sealed);
+  void seal(Batch& batch, std::vector<Batch>& sealed);
+  // False: a flush must come first.
+  bool validate_ingest(CommitRequest& request, Batch& batch, std::vector<Batch>& sealed);
+  Status publish_ingest(const WalIngest& ingest);
+  Batch new_batch(std::string memory) const;
 
   // With `own`: whether the request that waits there was answered.
   bool sync_pending(const Signal* own) TM_REQUIRES(mutex_);
-  Status write_group(std::deque<Batch>& group);
+  Status write_group(std::vector<Batch>& group);
   static void attach(Batch& batch, CommitRequest& request);
   static void answer(CommitRequest* first);
 
@@ -118,8 +128,11 @@ class CommitPipeline {
   CondVar changed_;  // roles given back, for freeze() and close()
   CommitRequest* queue_first_ TM_GUARDED_BY(mutex_) = nullptr;
   CommitRequest* queue_last_ TM_GUARDED_BY(mutex_) = nullptr;
-  std::deque<Batch> pending_ TM_GUARDED_BY(mutex_);
+  std::vector<Batch> pending_ TM_GUARDED_BY(mutex_);
   uint64_t pending_bytes_ TM_GUARDED_BY(mutex_) = 0;
+  // Memory of earlier groups, used again.
+  std::vector<Batch> spare_group_ TM_GUARDED_BY(mutex_);
+  std::string spare_record_ TM_GUARDED_BY(mutex_);
   bool validating_ TM_GUARDED_BY(mutex_) = false;
   bool syncing_ TM_GUARDED_BY(mutex_) = false;
   int tasks_ TM_GUARDED_BY(mutex_) = 0;  // posted to the commit lane and not ended

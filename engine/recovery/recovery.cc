@@ -77,16 +77,25 @@ class Replayer final : public WalVisitor {
     if (!skip_) memtable_.add(kind, key, value);
     return {};
   }
-  Status on_ingest(const WalIngest&) override {
-    return fail(ErrorCode::kNewerFormat, "the log publishes segments, which this program does not know how to do");
+  Status on_ingest(const WalIngest& ingest) override {
+    if (ingest.last_stamp <= flushed_.stamp) return {};  // the manifest knows
+    if (ingest.last_stamp <= last_.stamp || ingest.timestamp_ms < last_.timestamp_ms || memtable_.entries() > 0)
+      return fail(ErrorCode::kCorruption, "published segments up to " + ingest.last_stamp.hex() + " do not follow " +
+                                              last_.stamp.hex());
+    flushed_ = last_ = {ingest.last_stamp, ingest.timestamp_ms};
+    ingests_.push_back(ingest_edit(ingest));
+    return {};
   }
 
   const Head::Value& last() const { return last_; }
+  // For the manifest, in order: published, but not yet known there.
+  const std::vector<ManifestEdit>& ingests() const { return ingests_; }
 
  private:
   Memtable& memtable_;
   Head::Value last_;
-  const Head::Value flushed_;
+  Head::Value flushed_;
+  std::vector<ManifestEdit> ingests_;
   bool skip_ = false;
 };
 
@@ -213,7 +222,13 @@ Result<Recovered> recover(FileSystem& fs, const std::string& dir, bool create_if
   TM_ASSIGN(ReplayedLog replayed, replay(fs, database_id, wals, replayer));
   recovered.last = replayer.last();
 
+  for (const ManifestEdit& ingest : replayer.ingests())
+    for (const PlacedSegment& segment : ingest.added_segments)
+      if (!listing.segments.contains(segment.meta.number))
+        return fail(ErrorCode::kCorruption, file_path(dir, FileType::kSegment, segment.meta.number) + " is missing");
+
   TM_TRY(manifest->roll());
+  for (const ManifestEdit& ingest : replayer.ingests()) TM_TRY(manifest->apply(ingest));
   const uint64_t number = manifest->new_file_number();
   TM_ASSIGN(recovered.wal, WalWriter::create(fs, dir, database_id, number));
   uint64_t end = kLogHeaderBytes;

@@ -1,0 +1,82 @@
+// The second entrance: finished segments with stamps given from outside.
+#include "tests/engine/database_test.h"
+
+namespace tidemark {
+namespace {
+
+class IngestTest : public DatabaseTest {
+ protected:
+  static Versionstamp stamp(uint64_t i) { return {uint64_t{100} << 56 | i, static_cast<uint16_t>(i % 3)}; }
+};
+
+TEST_F(IngestTest, publishes_versions_all_at_once_and_survives_a_restart) {
+  open(small_options());
+  for (int i = 0; i < 300; ++i) put(db(), "own/" + std::to_string(i), "before");
+  put(db(), "in/5", "older");
+  const Versionstamp before = db().head();
+  auto old_view = db().read();
+
+  auto ingest = db().begin_ingest();
+  for (int i = 0; i < 10; ++i) {
+    const std::string key = "in/" + std::to_string(i);
+    if (i == 7) {
+      ASSERT_TRUE(ingest->add(key, stamp(40), std::nullopt).has_value());
+    } else {
+      ASSERT_TRUE(ingest->add(key, stamp(30), "new").has_value());
+    }
+    ASSERT_TRUE(ingest->add(key, stamp(20), "old").has_value());
+  }
+  put(db(), "in/6", "committed while it was prepared");
+  const CommitOutcome outcome = ingest->publish(stamp(50), db().head_timestamp_ms() + 5);
+  ASSERT_TRUE(outcome.status.has_value()) << outcome.status.error().message;
+  ASSERT_TRUE(outcome.committed);
+  EXPECT_EQ(db().head(), stamp(50));
+  EXPECT_EQ(get(*old_view, "in/5"), "older");
+
+  put(db(), "in/8", "after");
+  const Versionstamp last = db().head();
+  EXPECT_GT(last, stamp(50));
+  for (int reopened = 0; reopened < 3; ++reopened) {
+    SCOPED_TRACE(reopened);
+    auto head = db().read();
+    EXPECT_EQ(get(*head, "own/299"), "before");
+    EXPECT_EQ(get(*head, "in/5"), "new");
+    EXPECT_EQ(get(*head, "in/6"), "new");
+    EXPECT_EQ(get(*head, "in/7"), std::nullopt);
+    EXPECT_EQ(get(*head, "in/8"), "after");
+    EXPECT_EQ(scan(*head, {.start = "in/", .end = "in0"}).size(), 9u);
+    auto at_25 = db().read(**db().pin(stamp(25)));
+    EXPECT_EQ(get(*at_25, "in/5"), "old");
+    EXPECT_EQ(get(*at_25, "in/7"), "old");
+    EXPECT_EQ(get(*at_25, "in/8"), "old");
+    auto at_before = db().read(**db().pin(before));
+    EXPECT_EQ(get(*at_before, "in/5"), "older");
+    EXPECT_EQ(get(*at_before, "in/4"), std::nullopt);
+    if (reopened == 1) {
+      ASSERT_TRUE(db().compact().has_value());
+    }
+    head.reset();
+    open(small_options());
+    EXPECT_EQ(db().head(), last);
+  }
+}
+
+TEST_F(IngestTest, refuses_what_is_not_newer_than_the_head_and_leaves_no_files) {
+  open(small_options());
+  put(db(), "a", "1");
+  auto ingest = db().begin_ingest();
+  ASSERT_TRUE(ingest->add("a", {5, 0}, "x").has_value());
+  EXPECT_FALSE(ingest->add("a", {6, 0}, "out of order").has_value());
+  const CommitOutcome outcome = ingest->publish({5, 0}, db().head_timestamp_ms());
+  ASSERT_FALSE(outcome.status.has_value());
+  EXPECT_EQ(outcome.status.error().code, ErrorCode::kInvalidArgument);
+  ingest.reset();
+  EXPECT_EQ(get(*db().read(), "a"), "1");
+  EXPECT_TRUE(put(db(), "b", "2").status.has_value());
+  const auto names = engine_->file_system().list_dir(folder_ / "db");
+  ASSERT_TRUE(names.has_value());
+  for (const std::string& name : *names) EXPECT_FALSE(name.ends_with(".seg")) << name;
+}
+
+}  // namespace
+}  // namespace tidemark
