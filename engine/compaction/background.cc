@@ -36,10 +36,11 @@ void Background::schedule_flush() {
 void Background::schedule_compaction() {
   MutexLock lock(mutex_);
   if (stopping_ || failure_) return;
-  compaction_due_ = true;
-  if (compacting_) return;
-  compacting_ = true;
-  executor_.post(Lane::kCompaction, [this] { run_compaction(); });
+  for (const Side side : {Side::kLive, Side::kHistory}) {
+    merging(side).due = true;
+    if (std::exchange(merging(side).running, true)) continue;
+    executor_.post(Lane::kCompaction, [this, side] { run_compaction(side); });
+  }
 }
 
 void Background::failed(Error error) {
@@ -151,41 +152,45 @@ void Background::run_flushes() {
   }
 }
 
-Status Background::compact_once(bool& more) {
+Status Background::compact_once(Side side, bool& more) {
   const ManifestState manifest = versions_.manifest_state();
   const Versionstamp horizon = move_horizon(manifest, manifest.flushed_stamp, manifest.flushed_timestamp_ms);
   const auto state = versions_.acquire();
-  CompactionPlan plan = pick_compaction(*state->version, options_, horizon, cursors_);
   bool full;
   {
     MutexLock lock(mutex_);
-    full = full_wanted_;
+    full = merging(side).full_wanted;
   }
-  if (plan.kind == CompactionPlan::Kind::kNone && full) plan = pick_full_compaction(*state->version);
-  if (plan.kind == CompactionPlan::Kind::kNone && changes_below(manifest, horizon))
-    plan.kind = CompactionPlan::Kind::kTrimChanges;
-  if (plan.kind == CompactionPlan::Kind::kNone) {
+  CompactionPlan plan;
+  if (side == Side::kLive) {
+    plan = pick_live(*state->version, options_, cursors_);
+    if (plan.kind == CompactionPlan::Kind::kNone && full) plan = pick_live_fully(*state->version);
+    if (plan.kind != CompactionPlan::Kind::kNone) cursors_[plan.level] = plan.upper.back()->meta().smallest_key;
+  } else {
+    plan = pick_history(*state->version, options_, horizon);
+    if (plan.kind == CompactionPlan::Kind::kNone && full) plan = pick_history_fully(*state->version);
+    if (plan.kind == CompactionPlan::Kind::kNone && changes_below(manifest, horizon))
+      plan.kind = CompactionPlan::Kind::kTrimChanges;
+  }
+  more = plan.kind != CompactionPlan::Kind::kNone;
+  if (!more) {
     MutexLock lock(mutex_);
-    full_wanted_ = false;
-    more = false;
+    merging(side).full_wanted = false;
     return {};
   }
-  more = true;
-  if (plan.kind == CompactionPlan::Kind::kMergeLive || plan.kind == CompactionPlan::Kind::kMoveLive)
-    cursors_[plan.level] = plan.upper.back()->meta().smallest_key;
   const JobContext context{versions_, options_, horizon, retention_clock_.now_ms(), stopping_};
   TM_TRY(run_plan(context, plan));
   ++compactions_;
   return {};
 }
 
-void Background::run_compaction() {
+void Background::run_compaction(Side side) {
   {
     MutexLock lock(mutex_);
-    compaction_due_ = false;
+    merging(side).due = false;
   }
   bool more = false;
-  Status done = stopping_ ? Status() : compact_once(more);
+  Status done = stopping_ ? Status() : compact_once(side, more);
   if (!done && done.error().code == ErrorCode::kNoSpace) {
     if (log_) log_(LogLevel::kWarning, "a merge waits for room on the disk: " + done.error().message);
     clock_.sleep_us(kFullDiskRetryUs);
@@ -193,30 +198,36 @@ void Background::run_compaction() {
     more = true;
   }
   if (!done && done.error().code != ErrorCode::kShutdown) failed(std::move(done).error());
-  if (done) pipeline_->kick();
+  if (done && more) pipeline_->kick();
+  // A merge of live segments leaves history behind.
+  if (done && more && side == Side::kLive) schedule_compaction();
   MutexLock lock(mutex_);
-  if (!stopping_ && !failure_ && (more || compaction_due_)) {
-    executor_.post(Lane::kCompaction, [this] { run_compaction(); });
+  if (!stopping_ && !failure_ && (more || merging(side).due)) {
+    executor_.post(Lane::kCompaction, [this, side] { run_compaction(side); });
     return;
   }
-  compacting_ = false;
+  merging(side).running = false;
   idle_.notify_all();
 }
 
 Status Background::wait_idle() {
   MutexLock lock(mutex_);
-  while (flushing_ || compacting_) idle_.wait(mutex_);
+  while (busy()) idle_.wait(mutex_);
   if (failure_) return std::unexpected<Error>(*failure_);
   return {};
 }
 
 Status Background::compact_fully() {
-  {
-    MutexLock lock(mutex_);
-    full_wanted_ = true;
+  // Live first: its merges add to history.
+  for (const Side side : {Side::kLive, Side::kHistory}) {
+    {
+      MutexLock lock(mutex_);
+      merging(side).full_wanted = true;
+    }
+    schedule_compaction();
+    TM_TRY(wait_idle());
   }
-  schedule_compaction();
-  return wait_idle();
+  return {};
 }
 
 void Background::set_retention(const Retention& retention) {
@@ -230,7 +241,7 @@ void Background::set_retention(const Retention& retention) {
 void Background::stop() {
   MutexLock lock(mutex_);
   stopping_ = true;
-  while (flushing_ || compacting_) idle_.wait(mutex_);
+  while (busy()) idle_.wait(mutex_);
 }
 
 }  // namespace tidemark

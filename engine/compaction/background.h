@@ -1,4 +1,5 @@
-// When flushes and merges run: at most one of each per database at a time, on the shared lanes.
+// When flushes and merges run: at most one flush, one merge of live segments and one of history per database at a
+// time, on the shared lanes. (A long merge of history must not keep level 0 from being merged.)
 #pragma once
 
 #include <atomic>
@@ -53,10 +54,19 @@ class Background {
 
  private:
   void run_flushes() TM_EXCLUDES(mutex_);
-  void run_compaction() TM_EXCLUDES(mutex_);
+  // The merges of one side, one after the other as long as there is a plan.
+  enum class Side : uint8_t { kLive, kHistory };
+  struct Merging {
+    bool running = false;
+    bool due = false;
+    bool full_wanted = false;
+  };
+  void run_compaction(Side side) TM_EXCLUDES(mutex_);
   bool flush_due() const;
   Status flush_oldest();
-  Status compact_once(bool& more);
+  Status compact_once(Side side, bool& more) TM_EXCLUDES(mutex_);
+  Merging& merging(Side side) TM_REQUIRES(mutex_) { return side == Side::kLive ? live_ : history_; }
+  bool busy() const TM_REQUIRES(mutex_) { return flushing_ || live_.running || history_.running; }
   Versionstamp move_horizon(const ManifestState& state, Versionstamp flushed, int64_t flushed_timestamp_ms);
   void remove_old_wals();
   void failed(Error error) TM_EXCLUDES(mutex_);
@@ -74,15 +84,14 @@ class Background {
   mutable Mutex mutex_;
   CondVar idle_;
   bool flushing_ TM_GUARDED_BY(mutex_) = false;
-  bool compacting_ TM_GUARDED_BY(mutex_) = false;
-  bool compaction_due_ TM_GUARDED_BY(mutex_) = false;
-  bool full_wanted_ TM_GUARDED_BY(mutex_) = false;
+  Merging live_ TM_GUARDED_BY(mutex_);
+  Merging history_ TM_GUARDED_BY(mutex_);
   bool held_back_ TM_GUARDED_BY(mutex_) = false;  // the disk is full
   Retention retention_ TM_GUARDED_BY(mutex_);
   std::optional<Error> failure_ TM_GUARDED_BY(mutex_);
   std::atomic<bool> stopping_ = false;
 
-  CompactionCursors cursors_;  // the compaction task's
+  CompactionCursors cursors_;  // of the live side
   std::atomic<uint64_t> flushes_ = 0;
   std::atomic<uint64_t> compactions_ = 0;
   bool ceiling_warned_ = false;

@@ -34,7 +34,7 @@ void add_horizon(ManifestEdit& edit, const JobContext& context) {
   edit.retention_clock_ms = context.retention_clock_ms;
 }
 
-// Only plans do this, never flushes: one at a time, so that no file is removed twice.
+// Only plans of history do this: one at a time, so that no file is removed twice.
 void add_change_removal(ManifestEdit& edit, const JobContext& context) {
   for (const auto& [number, meta] : context.versions.manifest_state().changes)
     if (meta.last_stamp < context.horizon) edit.removed_changes.push_back(number);
@@ -103,7 +103,6 @@ Status merge_live(const JobContext& context, const CompactionPlan& plan) {
   for (const SegmentRef& s : plan.upper) edit.removed_segments.push_back(s->meta().number);
   for (const SegmentRef& s : plan.lower) edit.removed_segments.push_back(s->meta().number);
   add_horizon(edit, context);
-  add_change_removal(edit, context);
   TM_TRY(publish(context, edit, nullptr));
   live.release();
   history.release();
@@ -202,7 +201,7 @@ Status run_plan(const JobContext& context, const CompactionPlan& plan) {
       break;
   }
   add_horizon(edit, context);
-  add_change_removal(edit, context);
+  if (plan.kind != CompactionPlan::Kind::kMoveLive) add_change_removal(edit, context);
   return publish(context, edit, nullptr);
 }
 

@@ -31,7 +31,8 @@ Status flush_memtable(const JobContext& context, const Memtable& memtable, uint6
 // Whether a change file lies wholly below the horizon.
 bool changes_below(const ManifestState& state, Versionstamp horizon);
 
-// Carries out a plan that was made from the current version. REQUIRES: no other plan is being carried out.
+// Carries out a plan that was made from the current version. REQUIRES: no other plan of live segments, or of history
+// if this is one, is being carried out.
 Status run_plan(const JobContext& context, const CompactionPlan& plan);
 
 }  // namespace tidemark

@@ -98,8 +98,20 @@ uint64_t droppable_bytes(const SegmentMeta& meta, Versionstamp horizon) {
   return static_cast<uint64_t>(static_cast<double>(meta.file_bytes) * passed / span);
 }
 
-CompactionPlan pick_compaction(const Version& version, const DatabaseOptions& options, Versionstamp horizon,
-                               const CompactionCursors& cursors) {
+CompactionPlan pick_live(const Version& version, const DatabaseOptions& options, const CompactionCursors& cursors) {
+  size_t fullest = 0;
+  for (size_t level = 1; level < kLevels; ++level)
+    if (level_score(version, options, level) > level_score(version, options, fullest)) fullest = level;
+  if (level_score(version, options, fullest) >= 1) {
+    if (fullest == 0) return merge_down(version, 0, version.live[0]);
+    return merge_down(version, fullest, {next_in_turn(version.live[fullest], cursors[fullest])});
+  }
+  if (const auto found = wading_segment(version))
+    return merge_down(version, found->first, found->first == 0 ? version.live[0] : SortedRun{found->second});
+  return {};
+}
+
+CompactionPlan pick_history(const Version& version, const DatabaseOptions& options, Versionstamp horizon) {
   CompactionPlan plan;
   for (const HistoryRun& run : version.history)
     for (const SegmentRef& s : run.segments)
@@ -108,51 +120,36 @@ CompactionPlan pick_compaction(const Version& version, const DatabaseOptions& op
     plan.kind = Kind::kDropHistory;
     return plan;
   }
-
-  size_t fullest = 0;
-  for (size_t level = 1; level < kLevels; ++level)
-    if (level_score(version, options, level) > level_score(version, options, fullest)) fullest = level;
-  if (level_score(version, options, fullest) >= 1) {
-    if (fullest == 0) return merge_down(version, 0, version.live[0]);
-    return merge_down(version, fullest, {next_in_turn(version.live[fullest], cursors[fullest])});
-  }
-
-  if (auto runs = alike_runs(version, static_cast<size_t>(options.history_run_trigger)); !runs.empty()) {
-    plan.kind = Kind::kMergeHistory;
-    plan.runs = std::move(runs);
-    return plan;
-  }
-  if (const auto found = wading_segment(version))
-    return merge_down(version, found->first, found->first == 0 ? version.live[0] : SortedRun{found->second});
-
+  plan.runs = alike_runs(version, static_cast<size_t>(options.history_run_trigger));
   for (const HistoryRun& run : version.history) {
+    if (!plan.runs.empty()) break;
     uint64_t dead = 0;
     for (const SegmentRef& s : run.segments) dead += droppable_bytes(s->meta(), horizon);
-    if (dead * 2 < run_bytes(run.segments)) continue;
-    plan.kind = Kind::kMergeHistory;
-    plan.runs = {run};
-    return plan;
+    if (dead * 2 >= run_bytes(run.segments)) plan.runs = {run};
   }
+  if (!plan.runs.empty()) plan.kind = Kind::kMergeHistory;
   return plan;
 }
 
-CompactionPlan pick_full_compaction(const Version& version) {
-  CompactionPlan plan;
+CompactionPlan pick_live_fully(const Version& version) {
   size_t levels_used = 0, deepest = 0;
   for (size_t level = 0; level < kLevels; ++level) {
     if (version.live[level].empty()) continue;
     ++levels_used;
     deepest = level;
   }
-  if (levels_used > 1 || (levels_used == 1 && deepest == 0)) {
-    // Level by level, the upper ones first: what reaches the deepest has nothing beneath it.
-    for (size_t level = 0; level < std::max<size_t>(deepest, 1); ++level)
-      if (!version.live[level].empty()) return merge_down(version, level, version.live[level]);
-  }
-  if (version.history.size() > 1) {
-    plan.kind = Kind::kMergeHistory;
-    plan.runs = version.history;
-  }
+  if (levels_used == 0 || (levels_used == 1 && deepest > 0)) return {};
+  // Level by level, the upper ones first: what reaches the deepest has nothing beneath it.
+  size_t level = 0;
+  while (version.live[level].empty()) ++level;
+  return merge_down(version, level, version.live[level]);
+}
+
+CompactionPlan pick_history_fully(const Version& version) {
+  CompactionPlan plan;
+  if (version.history.size() < 2) return plan;
+  plan.kind = Kind::kMergeHistory;
+  plan.runs = version.history;
   return plan;
 }
 

@@ -30,12 +30,14 @@ struct CompactionPlan {
 // Where merging of each level left off, so that it goes around the keys.
 using CompactionCursors = std::array<std::string, kLevels>;
 
-// `horizon`: the durable one.
-CompactionPlan pick_compaction(const Version& version, const DatabaseOptions& options, Versionstamp horizon,
-                               const CompactionCursors& cursors);
+// Of live segments; touches no history.
+CompactionPlan pick_live(const Version& version, const DatabaseOptions& options, const CompactionCursors& cursors);
+// Of history; touches no live segments. `horizon`: versions superseded at or below it may be dropped.
+CompactionPlan pick_history(const Version& version, const DatabaseOptions& options, Versionstamp horizon);
 
-// All live segments into one sorted run, all history into one run; kNone when it is so already.
-CompactionPlan pick_full_compaction(const Version& version);
+// The same with the aim of one sorted run of live segments, and of one run of history; kNone when it is so already.
+CompactionPlan pick_live_fully(const Version& version);
+CompactionPlan pick_history_fully(const Version& version);
 
 // How full a level is; 1 and above asks for a merge.
 double level_score(const Version& version, const DatabaseOptions& options, size_t level);

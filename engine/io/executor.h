@@ -28,7 +28,7 @@ struct ThreadCounts {
   int commit = 2;  // two, so that one group can be validated while the one before is being synced
   int read = 2;
   int flush = 1;
-  int compaction = 1;
+  int compaction = 2;  // so that a long merge of history leaves one for level 0
 };
 
 std::unique_ptr<Executor> make_thread_executor(const ThreadCounts& counts);
