@@ -1,6 +1,6 @@
-// The yardstick for the server's HTTP layer: the leanest honest HTTP/2 server on Asio and nghttp2. Every request gets the
-// same small answer as soon as its END_STREAM has come. One event loop per core; no limits, no time-outs, no HTTP/1.1.
-// Shares no code with server/http.
+// The yardstick for the server's HTTP layer: the leanest honest HTTP/2 server on Asio and nghttp2. Every
+// request gets the same small answer as soon as its END_STREAM has come. One event loop per core; no limits,
+// no time-outs, no HTTP/1.1. Shares no code with server/http.
 //
 //   null_server [PORT [LOOPS [ANSWER_BYTES]]]     then: h2load -n 200000 -c 8 -m 32 http://127.0.0.1:PORT/
 #include <nghttp2/nghttp2.h>
@@ -29,8 +29,9 @@ std::string fixed_body(16, 'x');
 std::string fixed_length;
 
 nghttp2_nv header(const char* name, const char* value, size_t value_size) {
-  return {reinterpret_cast<uint8_t*>(const_cast<char*>(name)), reinterpret_cast<uint8_t*>(const_cast<char*>(value)),
-          std::strlen(name), value_size, NGHTTP2_NV_FLAG_NO_COPY_NAME | NGHTTP2_NV_FLAG_NO_COPY_VALUE};
+  return {reinterpret_cast<uint8_t*>(const_cast<char*>(name)),
+          reinterpret_cast<uint8_t*>(const_cast<char*>(value)), std::strlen(name), value_size,
+          NGHTTP2_NV_FLAG_NO_COPY_NAME | NGHTTP2_NV_FLAG_NO_COPY_VALUE};
 }
 
 class Session : public std::enable_shared_from_this<Session> {
@@ -68,18 +69,21 @@ class Session : public std::enable_shared_from_this<Session> {
     if (frame->hd.type != NGHTTP2_HEADERS && frame->hd.type != NGHTTP2_DATA) return 0;
     if ((frame->hd.flags & NGHTTP2_FLAG_END_STREAM) == 0) return 0;
     constexpr const char* kType = "application/x-protobuf";
-    const nghttp2_nv headers[] = {header(":status", "200", 3), header("content-type", kType, std::strlen(kType)),
+    const nghttp2_nv headers[] = {header(":status", "200", 3),
+                                  header("content-type", kType, std::strlen(kType)),
                                   header("content-length", fixed_length.data(), fixed_length.size())};
     nghttp2_data_provider provider{{.fd = 0}, read_body};
     return nghttp2_submit_response(session, frame->hd.stream_id, headers, std::size(headers), &provider);
   }
 
   void read() {
-    socket_.async_read_some(asio::buffer(in_), [self = shared_from_this()](const error_code& error, size_t size) {
-      if (error) return;
-      if (nghttp2_session_mem_recv(self->session_, self->in_.data(), size) < 0) return;
-      self->write();
-    });
+    socket_.async_read_some(asio::buffer(in_),
+                            [self = shared_from_this()](const error_code& error, size_t size) {
+                              if (error) return;
+                              if (nghttp2_session_mem_recv(self->session_, self->in_.data(), size) < 0)
+                                return;
+                              self->write();
+                            });
   }
 
   // Everything there is in one system call, if the system takes it; reads on after that.
@@ -126,7 +130,9 @@ void accept(tcp::acceptor& acceptor, std::vector<std::unique_ptr<asio::io_contex
 }  // namespace
 
 int main(int argc, char** argv) {
-  const auto argument = [&](int index, int otherwise) { return argc > index ? std::atoi(argv[index]) : otherwise; };
+  const auto argument = [&](int index, int otherwise) {
+    return argc > index ? std::atoi(argv[index]) : otherwise;
+  };
   const auto port = static_cast<uint16_t>(argument(1, 0));
   const int count = argument(2, static_cast<int>(std::max(1u, std::thread::hardware_concurrency())));
   fixed_body.assign(static_cast<size_t>(argument(3, 16)), 'x');

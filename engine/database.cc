@@ -50,7 +50,8 @@ class View final : public ReadView {
 
 class IngestImpl final : public Ingest {
  public:
-  IngestImpl(VersionSet& versions, CommitPipeline& pipeline, Background& background, const DatabaseOptions& options)
+  IngestImpl(VersionSet& versions, CommitPipeline& pipeline, Background& background,
+             const DatabaseOptions& options)
       : writer_(versions, options), pipeline_(pipeline), background_(background) {}
 
   Status add(std::string_view key, Versionstamp stamp, std::optional<std::string_view> value) override {
@@ -87,7 +88,8 @@ class DatabaseImpl final : public Database, private WadingObserver {
         lock_(std::move(recovered.lock)),
         versions_(std::move(recovered.versions)),
         snapshots_(std::make_shared<SnapshotRegistry>(versions_->manifest_state().horizon)),
-        background_({options, &engine.clock(), &engine.executor(), versions_.get(), snapshots_.get(), engine.log()}),
+        background_(
+            {options, &engine.clock(), &engine.executor(), versions_.get(), snapshots_.get(), engine.log()}),
         pipeline_({options, &engine.clock(), &engine.executor(), versions_.get(), epoch_, recovered.last,
                    std::move(recovered.wal), [this] { background_.schedule_flush(); }, engine.log()}) {
     background_.set_pipeline(&pipeline_);
@@ -156,7 +158,8 @@ class DatabaseImpl final : public Database, private WadingObserver {
     }
     for (const HistoryRun& run : state->version->history)
       for (const SegmentRef& segment : run.segments) add(stats.history, segment);
-    for (const auto& [number, meta] : versions_->manifest_state().changes) stats.change_file_bytes += meta.file_bytes;
+    for (const auto& [number, meta] : versions_->manifest_state().changes)
+      stats.change_file_bytes += meta.file_bytes;
     return stats;
   }
 
@@ -178,6 +181,7 @@ class DatabaseImpl final : public Database, private WadingObserver {
     }
     Status closed = pipeline_.close();
     background_.stop();
+    if (closed) closed = versions_->close();
     // Segments that readers no longer hold are let go before the lock is.
     lock_.reset();
     return closed;

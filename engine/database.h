@@ -34,24 +34,25 @@ struct LevelStats {
 };
 
 struct DatabaseStats {
-  uint64_t commits = 0;           // since it was opened, as are the next four
+  uint64_t commits = 0;  // since it was opened, as are the next four
   uint64_t commit_groups = 0;
   uint64_t syncs = 0;
   uint64_t flushes = 0;
   uint64_t compactions = 0;
-  uint64_t memtable_bytes = 0;    // active and frozen
-  uint64_t wal_bytes = 0;         // of live WAL files
-  std::vector<LevelStats> live;   // by level, level 0 first
+  uint64_t memtable_bytes = 0;   // active and frozen
+  uint64_t wal_bytes = 0;        // of live WAL files
+  std::vector<LevelStats> live;  // by level, level 0 first
   LevelStats history;
   uint64_t change_file_bytes = 0;
-  uint64_t write_delay_us = 0;    // summed, by back-pressure
+  uint64_t write_delay_us = 0;  // summed, by back-pressure
 };
 
 // What all databases of a process share: caches, background threads, file handles.
 class Engine {
  public:
   // Components left null become the real ones.
-  static std::unique_ptr<Engine> create(const EngineOptions& options, const EngineComponents& components = {});
+  static std::unique_ptr<Engine> create(const EngineOptions& options,
+                                        const EngineComponents& components = {});
   // REQUIRES: every Database opened with it is gone.
   virtual ~Engine() = default;
   virtual Executor& executor() = 0;
@@ -59,23 +60,25 @@ class Engine {
   virtual FileSystem& file_system() = 0;
 };
 
-// Segments being written for the second entrance: versions whose stamps were given elsewhere (restore, replica,
-// import) become part of a database all at once. One thread. Dropping it unpublished removes what it wrote.
+// Segments being written for the second entrance: versions whose stamps were given elsewhere (restore,
+// replica, import) become part of a database all at once. One thread. Dropping it unpublished removes what it
+// wrote.
 class Ingest {
  public:
   virtual ~Ingest() = default;
   // Keys ascending, of one key the newest first; no value: a tombstone.
   virtual Status add(std::string_view key, Versionstamp stamp, std::optional<std::string_view> value) = 0;
-  // Publishes. `last` becomes the head (at or above every stamp added), `timestamp_ms` its commit timestamp. The
-  // outcome is as a commit's; kInvalidArgument if a stamp is not above the head of that moment. Call it once.
+  // Publishes. `last` becomes the head (at or above every stamp added), `timestamp_ms` its commit timestamp.
+  // The outcome is as a commit's; kInvalidArgument if a stamp is not above the head of that moment. Call it
+  // once.
   virtual CommitOutcome publish(Versionstamp last, int64_t timestamp_ms) = 0;
 };
 
 class Database {
  public:
-  // Opens the database in folder `path`, after recovery if need be; everything served is durable. Creates it if
-  // missing and asked for (the parent folder must exist). Errors: kLocked, kNotFound, kNewerFormat, kCorruption
-  // (with file and offset), kIo, kInvalidArgument (a folder that is something else).
+  // Opens the database in folder `path`, after recovery if need be; everything served is durable. Creates it
+  // if missing and asked for (the parent folder must exist). Errors: kLocked, kNotFound, kNewerFormat,
+  // kCorruption (with file and offset), kIo, kInvalidArgument (a folder that is something else).
   static Result<std::unique_ptr<Database>> open(Engine& engine, const std::string& path,
                                                 const DatabaseOptions& options);
 
@@ -119,8 +122,8 @@ class Database {
   // Merges everything down: one sorted run of live segments, history without what the horizon has passed.
   virtual Status compact() = 0;
 
-  // Refuses new commits (kShutdown), answers those it took, writes the log's final promise, releases the lock.
-  // Reads must have ended. Calling it twice does nothing.
+  // Refuses new commits (kShutdown), answers those it took, writes the log's final promise, releases the
+  // lock. Reads must have ended. Calling it twice does nothing.
   virtual Status close() = 0;
 };
 

@@ -44,22 +44,22 @@ struct EngineComponents {
 // Of one database. Sizes in bytes.
 struct DatabaseOptions {
   bool create_if_missing = true;
-  Retention retention;                             // may be changed later by set_retention
-  std::optional<uint64_t> history_max_bytes;       // ceiling on history segments; the oldest goes first
+  Retention retention;                        // may be changed later by set_retention
+  std::optional<uint64_t> history_max_bytes;  // ceiling on history segments; the oldest goes first
   Durability durability = Durability::kSynced;
 
-  uint64_t memtable_bytes = uint64_t{64} << 20;    // a memtable is flushed at this size
-  int max_frozen_memtables = 2;                    // waiting for their flush, before writers are held
-  uint64_t segment_bytes = uint64_t{64} << 20;     // target size of a segment of level 1 and deeper
-  uint32_t block_bytes = 4096;                     // target size of a block before compression
-  bool compression = true;                         // LZ4 where it saves at least an eighth
+  uint64_t memtable_bytes = uint64_t{64} << 20;  // a memtable is flushed at this size
+  int max_frozen_memtables = 2;                  // waiting for their flush, before writers are held
+  uint64_t segment_bytes = uint64_t{64} << 20;   // target size of a segment of level 1 and deeper
+  uint32_t block_bytes = 4096;                   // target size of a block before compression
+  bool compression = true;                       // LZ4 where it saves at least an eighth
   int filter_bits_per_key = 10;
-  int level0_compaction_trigger = 4;               // segments in level 0 that start a merge
-  int level0_slowdown_trigger = 12;                // from here on writers are slowed, smoothly
-  int level0_stop_trigger = 36;                    // here they are as slow as the merging is
-  uint64_t level1_bytes = uint64_t{256} << 20;     // target size of level 1
-  int level_multiplier = 10;                       // each deeper level is this much larger
-  int history_run_trigger = 4;                     // history runs of like size that are merged together
+  int level0_compaction_trigger = 4;            // segments in level 0 that start a merge
+  int level0_slowdown_trigger = 12;             // from here on writers are slowed, smoothly
+  int level0_stop_trigger = 36;                 // here they are as slow as the merging is
+  uint64_t level1_bytes = uint64_t{256} << 20;  // target size of level 1
+  int level_multiplier = 10;                    // each deeper level is this much larger
+  int history_run_trigger = 4;                  // history runs of like size that are merged together
 
   // A second copy of the clean state is never kept; these bound a single transaction.
   uint64_t max_transaction_bytes = uint64_t{64} << 20;

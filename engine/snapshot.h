@@ -40,8 +40,8 @@ struct ScanRange {
   bool reverse = false;    // from the last key down
 };
 
-// Walks the keys that are present at one versionstamp. One thread at a time. Holds what it needs of the store: do
-// not keep one for minutes.
+// Walks the keys that are present at one versionstamp. One thread at a time. Holds what it needs of the
+// store: do not keep one for minutes.
 class Cursor {
  public:
   virtual ~Cursor() = default;
@@ -53,14 +53,15 @@ class Cursor {
   virtual Versionstamp versionstamp() const = 0;
 };
 
-// One consistent version of a database. Cheap to take (no lock that a writer holds during I/O) and meant to be
-// short-lived: it keeps the memtables and files of its moment. Use from one thread at a time.
+// One consistent version of a database. Cheap to take (no lock that a writer holds during I/O) and meant to
+// be short-lived: it keeps the memtables and files of its moment. Use from one thread at a time.
 class ReadView {
  public:
   virtual ~ReadView() = default;
 
   virtual Versionstamp versionstamp() const = 0;
-  virtual Result<std::optional<PinnedValue>> get(std::string_view key, const ReadOptions& options = {}) const = 0;
+  virtual Result<std::optional<PinnedValue>> get(std::string_view key,
+                                                 const ReadOptions& options = {}) const = 0;
   // An empty or inverted range gives no entries. The cursor may outlive the view, not the database.
   virtual std::unique_ptr<Cursor> scan(const ScanRange& range, const ReadOptions& options = {}) const = 0;
 };

@@ -18,8 +18,8 @@ struct WalIngest;
 class Transaction {
  public:
   struct Value {
-    std::string_view bytes;      // valid until the next call of get() on this transaction, or until run() returns
-    Versionstamp versionstamp;   // of the commit that wrote it; this transaction's own for its own writes
+    std::string_view bytes;  // valid until the next call of get() on this transaction, or until run() returns
+    Versionstamp versionstamp;  // of the commit that wrote it; this transaction's own for its own writes
   };
 
   virtual ~Transaction() = default;
@@ -29,8 +29,8 @@ class Transaction {
   // The commit timestamp: milliseconds since 1970, never below that of an earlier commit.
   virtual int64_t timestamp_ms() const = 0;
 
-  // Reads the newest state: every transaction before this one, and this one's own writes. Nothing if the key is
-  // absent. Errors: kCorruption, kIo; run() should return them.
+  // Reads the newest state: every transaction before this one, and this one's own writes. Nothing if the key
+  // is absent. Errors: kCorruption, kIo; run() should return them.
   virtual Result<std::optional<Value>> get(std::string_view key) = 0;
 
   // Writes. The last write to a key wins. Key and value are copied. Keys are 1 to 65,535 bytes.
@@ -51,11 +51,15 @@ struct CommitOutcome {
 // A transaction waiting its turn. Intrusive: the caller owns it and keeps it alive until done() was called.
 class CommitRequest {
  public:
-  enum class Decision { kCommit, kAbort };  // kAbort: drop what was written, answer when what was read is durable
+  enum class Decision {
+    kCommit,
+    kAbort
+  };  // kAbort: drop what was written, answer when what was read is durable
 
   virtual ~CommitRequest() = default;
-  // Called exactly once, unless the database refuses the request before; one request at a time per database, in the
-  // order of the versionstamps. Must not block on other commits. An error aborts, and becomes the outcome's status.
+  // Called exactly once, unless the database refuses the request before; one request at a time per database,
+  // in the order of the versionstamps. Must not block on other commits. An error aborts, and becomes the
+  // outcome's status.
   virtual Result<Decision> run(Transaction& transaction) = 0;
   // Called exactly once, last, on a thread of the commit lane or on one that called commit(). Must be short.
   // The request may be deleted inside.
@@ -64,7 +68,7 @@ class CommitRequest {
  private:
   friend class CommitPipeline;
   CommitRequest* next_ = nullptr;
-  Signal* waiter_ = nullptr;  // of the thread that waits for it in commit(); null: done() is called
+  Signal* waiter_ = nullptr;           // of the thread that waits for it in commit(); null: done() is called
   const WalIngest* ingest_ = nullptr;  // publishes segments instead of running
   CommitOutcome outcome_;
 };

@@ -12,20 +12,54 @@ namespace tidemark {
 
 static_assert(std::endian::native == std::endian::little, "file formats are read and written in place");
 
-inline uint16_t load_le16(const char* p) { uint16_t v; std::memcpy(&v, p, 2); return v; }
-inline uint32_t load_le32(const char* p) { uint32_t v; std::memcpy(&v, p, 4); return v; }
-inline uint64_t load_le64(const char* p) { uint64_t v; std::memcpy(&v, p, 8); return v; }
-inline void store_le16(char* p, uint16_t v) { std::memcpy(p, &v, 2); }
-inline void store_le32(char* p, uint32_t v) { std::memcpy(p, &v, 4); }
-inline void store_le64(char* p, uint64_t v) { std::memcpy(p, &v, 8); }
+inline uint16_t load_le16(const char* p) {
+  uint16_t v;
+  std::memcpy(&v, p, 2);
+  return v;
+}
+inline uint32_t load_le32(const char* p) {
+  uint32_t v;
+  std::memcpy(&v, p, 4);
+  return v;
+}
+inline uint64_t load_le64(const char* p) {
+  uint64_t v;
+  std::memcpy(&v, p, 8);
+  return v;
+}
+inline void store_le16(char* p, uint16_t v) {
+  std::memcpy(p, &v, 2);
+}
+inline void store_le32(char* p, uint32_t v) {
+  std::memcpy(p, &v, 4);
+}
+inline void store_le64(char* p, uint64_t v) {
+  std::memcpy(p, &v, 8);
+}
 
-inline uint16_t load_be16(const char* p) { return __builtin_bswap16(load_le16(p)); }
-inline uint64_t load_be64(const char* p) { return __builtin_bswap64(load_le64(p)); }
-inline void store_be16(char* p, uint16_t v) { store_le16(p, __builtin_bswap16(v)); }
-inline void store_be64(char* p, uint64_t v) { store_le64(p, __builtin_bswap64(v)); }
+inline uint16_t load_be16(const char* p) {
+  return __builtin_bswap16(load_le16(p));
+}
+inline uint64_t load_be64(const char* p) {
+  return __builtin_bswap64(load_le64(p));
+}
+inline void store_be16(char* p, uint16_t v) {
+  store_le16(p, __builtin_bswap16(v));
+}
+inline void store_be64(char* p, uint64_t v) {
+  store_le64(p, __builtin_bswap64(v));
+}
 
-inline void put_le32(std::string& out, uint32_t v) { char b[4]; store_le32(b, v); out.append(b, 4); }
-inline void put_le64(std::string& out, uint64_t v) { char b[8]; store_le64(b, v); out.append(b, 8); }
+inline void put_le32(std::string& out, uint32_t v) {
+  char b[4];
+  store_le32(b, v);
+  out.append(b, 4);
+}
+inline void put_le64(std::string& out, uint64_t v) {
+  char b[8];
+  store_le64(b, v);
+  out.append(b, 8);
+}
 
 // LEB128: seven bits a byte, lowest first, at most 10 bytes.
 inline constexpr size_t kMaxVarintBytes = 10;
@@ -39,7 +73,9 @@ inline char* store_varint(char* p, uint64_t v) {
   return p;
 }
 
-inline size_t varint_bytes(uint64_t v) { return (static_cast<size_t>(std::bit_width(v | 1)) + 6) / 7; }
+inline size_t varint_bytes(uint64_t v) {
+  return (static_cast<size_t>(std::bit_width(v | 1)) + 6) / 7;
+}
 
 inline void put_varint(std::string& out, uint64_t v) {
   char b[kMaxVarintBytes];
@@ -86,13 +122,15 @@ inline void put_bytes(std::string& out, std::string_view bytes) {
   out.append(bytes);
 }
 
-// A bounded reader over untrusted bytes. After any read that does not fit, ok() is false and all further reads
-// give zeros; so a parser may read on and look once at the end.
+// A bounded reader over untrusted bytes. After any read that does not fit, ok() is false and all further
+// reads give zeros; so a parser may read on and look once at the end.
 class ByteReader {
  public:
   explicit ByteReader(std::string_view bytes) : p_(bytes.data()), end_(bytes.data() + bytes.size()) {}
 
   bool ok() const { return ok_; }
+  // What was read makes no sense: ok() is false from here on.
+  void reject() { fail(); }
   bool at_end() const { return p_ == end_; }
   size_t remaining() const { return static_cast<size_t>(end_ - p_); }
 

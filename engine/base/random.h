@@ -1,4 +1,5 @@
-// A small seeded generator (SplitMix64) for choices that need no secrecy: skip-list heights, tests, workloads.
+// A small seeded generator (SplitMix64) for choices that need no secrecy: skip-list heights, tests,
+// workloads.
 #pragma once
 
 #include <cstdint>
@@ -16,7 +17,9 @@ class Random {
     return z ^ (z >> 31);
   }
   // Uniform in 0 .. n-1 (bias below 2^-32 for n below 2^32). REQUIRES: n > 0.
-  uint64_t below(uint64_t n) { return static_cast<uint64_t>((static_cast<unsigned __int128>(next()) * n) >> 64); }
+  uint64_t below(uint64_t n) {
+    return static_cast<uint64_t>((static_cast<unsigned __int128>(next()) * n) >> 64);
+  }
   bool one_in(uint64_t n) { return below(n) == 0; }
 
  private:

@@ -13,7 +13,9 @@ std::array<char, Versionstamp::kBytes> Versionstamp::bytes() const {
   return out;
 }
 
-Versionstamp Versionstamp::from_bytes(const char* p) { return {load_be64(p), load_be16(p + 8)}; }
+Versionstamp Versionstamp::from_bytes(const char* p) {
+  return {load_be64(p), load_be16(p + 8)};
+}
 
 std::string Versionstamp::hex() const {
   static constexpr char kDigits[] = "0123456789abcdef";

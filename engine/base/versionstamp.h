@@ -33,8 +33,8 @@ struct Versionstamp {
   static std::optional<Versionstamp> from_hex(std::string_view hex);
 };
 
-// The next number of a line of history: strictly above `last`, in epoch `epoch`, and the clock's reading where
-// that is higher. REQUIRES: 1 <= epoch <= 127.
+// The next number of a line of history: strictly above `last`, in epoch `epoch`, and the clock's reading
+// where that is higher. REQUIRES: 1 <= epoch <= 127.
 uint64_t next_versionstamp_number(uint64_t last, uint8_t epoch, int64_t unix_us);
 
 }  // namespace tidemark

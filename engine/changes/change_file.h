@@ -1,4 +1,5 @@
-// Change files: what happened between two moments, in commit order. Segments, being in key order, cannot tell.
+// Change files: what happened between two moments, in commit order. Segments, being in key order, cannot
+// tell.
 #pragma once
 
 #include <cstdint>
@@ -17,8 +18,8 @@ namespace tidemark {
 // One thread. A file that was not finished is worthless; remove it.
 class ChangeFileWriter {
  public:
-  static Result<std::unique_ptr<ChangeFileWriter>> create(FileSystem& fs, const std::string& path, uint64_t number,
-                                                          uint64_t salt);
+  static Result<std::unique_ptr<ChangeFileWriter>> create(FileSystem& fs, const std::string& path,
+                                                          uint64_t number, uint64_t salt);
   // Commits in their order, each followed by its `writes` writes.
   Status begin_commit(Versionstamp stamp, int64_t timestamp_ms, uint32_t writes);
   void add_write(WriteKind kind, std::string_view key) { block_.add_write(kind, key); }

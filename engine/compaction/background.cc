@@ -45,14 +45,16 @@ void Background::schedule_compaction() {
 
 void Background::failed(Error error) {
   if (log_) log_(LogLevel::kError, "background work stopped: " + error.message);
-  pipeline_->refuse({ErrorCode::kReadOnly, "the database takes no writes since an earlier failure: " + error.message});
+  pipeline_->refuse(
+      {ErrorCode::kReadOnly, "the database takes no writes since an earlier failure: " + error.message});
   MutexLock lock(mutex_);
   if (!failure_) failure_ = std::move(error);
 }
 
-// The horizon as the retention, the ceiling and the pins allow, no higher than what is in segments (`flushed`): a
-// version may be dropped only for one that cannot be lost.
-Versionstamp Background::move_horizon(const ManifestState& state, Versionstamp flushed, int64_t flushed_timestamp_ms) {
+// The horizon as the retention, the ceiling and the pins allow, no higher than what is in segments
+// (`flushed`): a version may be dropped only for one that cannot be lost.
+Versionstamp Background::move_horizon(const ManifestState& state, Versionstamp flushed,
+                                      int64_t flushed_timestamp_ms) {
   ManifestState as_flushed = state;
   as_flushed.flushed_stamp = flushed;
   as_flushed.flushed_timestamp_ms = flushed_timestamp_ms;
@@ -69,7 +71,8 @@ Versionstamp Background::move_horizon(const ManifestState& state, Versionstamp f
     if (ceiling && *ceiling > to) {
       to = *ceiling;
       if (log_ && !std::exchange(ceiling_warned_, true))
-        log_(LogLevel::kWarning, "history exceeds its ceiling of " + std::to_string(*options_.history_max_bytes) +
+        log_(LogLevel::kWarning, "history exceeds its ceiling of " +
+                                     std::to_string(*options_.history_max_bytes) +
                                      " bytes; the oldest is dropped, before its retention is over");
     }
   }
@@ -86,10 +89,11 @@ Status Background::flush_oldest() {
   const auto state = versions_.acquire();
   const Memtable& memtable = *state->frozen.back();
   const Memtable& next = state->frozen.size() > 1 ? *state->frozen[state->frozen.size() - 2] : *state->active;
-  const Versionstamp horizon =
-      move_horizon(versions_.manifest_state(), memtable.last_stamp(), memtable.last_timestamp_ms());
+  const ManifestState manifest = versions_.manifest_state();
+  const Versionstamp horizon = move_horizon(manifest, memtable.last_stamp(), memtable.last_timestamp_ms());
   const JobContext context{versions_, options_, horizon, retention_clock_.now_ms(), stopping_};
-  TM_TRY(flush_memtable(context, memtable, next.first_wal()));
+  // The next memtable's WAL file may not have been started yet.
+  TM_TRY(flush_memtable(context, memtable, std::min(next.first_wal(), manifest.newest_wal)));
   ++flushes_;
   remove_old_wals();
   return {};
@@ -138,7 +142,9 @@ void Background::run_flushes() {
         first = !std::exchange(held_back_, true);
       }
       if (first) {
-        if (log_) log_(LogLevel::kError, "the disk is full; writes are refused until there is room: " + flushed.error().message);
+        if (log_)
+          log_(LogLevel::kError,
+               "the disk is full; writes are refused until there is room: " + flushed.error().message);
         pipeline_->set_disk_full(true);
       }
       clock_.sleep_us(kFullDiskRetryUs);
@@ -165,7 +171,8 @@ Status Background::compact_once(Side side, bool& more) {
   if (side == Side::kLive) {
     plan = pick_live(*state->version, options_, cursors_);
     if (plan.kind == CompactionPlan::Kind::kNone && full) plan = pick_live_fully(*state->version);
-    if (plan.kind != CompactionPlan::Kind::kNone) cursors_[plan.level] = plan.upper.back()->meta().smallest_key;
+    if (plan.kind != CompactionPlan::Kind::kNone)
+      cursors_[plan.level] = plan.upper.back()->meta().smallest_key;
   } else {
     plan = pick_history(*state->version, options_, horizon);
     if (plan.kind == CompactionPlan::Kind::kNone && full) plan = pick_history_fully(*state->version);

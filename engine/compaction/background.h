@@ -1,5 +1,5 @@
-// When flushes and merges run: at most one flush, one merge of live segments and one of history per database at a
-// time, on the shared lanes. (A long merge of history must not keep level 0 from being merged.)
+// When flushes and merges run: at most one flush, one merge of live segments and one of history per database
+// at a time, on the shared lanes. (A long merge of history must not keep level 0 from being merged.)
 #pragma once
 
 #include <atomic>

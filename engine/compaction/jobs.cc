@@ -1,6 +1,7 @@
 #include "engine/compaction/jobs.h"
 
 #include <algorithm>
+#include <initializer_list>
 #include <string>
 #include <vector>
 
@@ -40,10 +41,14 @@ void add_change_removal(ManifestEdit& edit, const JobContext& context) {
     if (meta.last_stamp < context.horizon) edit.removed_changes.push_back(number);
 }
 
-// Makes the new files' folder entries durable, then the edit; then removes change files that it let go.
-Status publish(const JobContext& context, const ManifestEdit& edit, const Memtable* flushed) {
+// Makes the new files' folder entries durable, then the edit; then removes change files that it let go. From
+// the edit on the files are the manifest's: if writing it fails, it may be there all the same, and only
+// recovery can tell.
+Status publish(const JobContext& context, const ManifestEdit& edit,
+               std::initializer_list<OutputFiles*> outputs, const Memtable* flushed = nullptr) {
   VersionSet& versions = context.versions;
   TM_TRY(versions.fs().sync_dir(versions.dir()));
+  for (OutputFiles* files : outputs) files->release();
   TM_TRY(versions.apply(edit, flushed));
   for (uint64_t number : edit.removed_changes)
     (void)versions.fs().remove(versions.path(FileType::kChanges, number)).has_value();
@@ -52,7 +57,8 @@ Status publish(const JobContext& context, const ManifestEdit& edit, const Memtab
 
 Status write_changes(VersionSet& versions, const Memtable& memtable, const std::string& path, uint64_t number,
                      ManifestEdit& edit) {
-  TM_ASSIGN(auto writer, ChangeFileWriter::create(versions.fs(), path, number, xxh3(versions.database_id(), number)));
+  TM_ASSIGN(auto writer,
+            ChangeFileWriter::create(versions.fs(), path, number, xxh3(versions.database_id(), number)));
   const auto& commits = memtable.commits();
   for (size_t i = 0; i < commits.size(); ++i) {
     const uint64_t end = i + 1 < commits.size() ? commits[i + 1].first_write : memtable.write_count();
@@ -77,20 +83,23 @@ Status merge_live(const JobContext& context, const CompactionPlan& plan) {
   read.read_ahead_bytes = kReadAheadBytes;
   std::vector<std::unique_ptr<EntryIterator>> sources;
   if (plan.level == 0) {
-    for (const SegmentRef& s : plan.upper) sources.push_back(std::make_unique<RunIterator>(SortedRun{s}, read));
+    for (const SegmentRef& s : plan.upper)
+      sources.push_back(std::make_unique<RunIterator>(SortedRun{s}, read));
   } else {
     sources.push_back(std::make_unique<RunIterator>(plan.upper, read));
   }
   if (!plan.lower.empty()) sources.push_back(std::make_unique<RunIterator>(plan.lower, read));
 
   OutputFiles live(context.versions, context.options, SegmentKind::kLive, context.options.segment_bytes);
-  OutputFiles history(context.versions, context.options, SegmentKind::kHistory, context.options.segment_bytes);
+  OutputFiles history(context.versions, context.options, SegmentKind::kHistory,
+                      context.options.segment_bytes);
   VersionSplitter splitter(live, history, context.horizon, [&](std::string_view key) {
     return !live_may_contain(version, output_level + 1, key, filter_hash(key));
   });
   MergingIterator merged(std::move(sources));
   for (merged.seek({}, Versionstamp::max()); merged.valid(); merged.next()) {
-    if (context.stopping.load(std::memory_order_relaxed)) return fail(ErrorCode::kShutdown, "a merge was given up");
+    if (context.stopping.load(std::memory_order_relaxed))
+      return fail(ErrorCode::kShutdown, "a merge was given up");
     TM_TRY(splitter.add(merged));
   }
   TM_TRY(merged.status());
@@ -103,10 +112,7 @@ Status merge_live(const JobContext& context, const CompactionPlan& plan) {
   for (const SegmentRef& s : plan.upper) edit.removed_segments.push_back(s->meta().number);
   for (const SegmentRef& s : plan.lower) edit.removed_segments.push_back(s->meta().number);
   add_horizon(edit, context);
-  TM_TRY(publish(context, edit, nullptr));
-  live.release();
-  history.release();
-  return {};
+  return publish(context, edit, {&live, &history});
 }
 
 Status merge_history(const JobContext& context, const CompactionPlan& plan) {
@@ -119,33 +125,34 @@ Status merge_history(const JobContext& context, const CompactionPlan& plan) {
     sources.push_back(std::make_unique<RunIterator>(run.segments, read));
     for (const SegmentRef& s : run.segments) edit.removed_segments.push_back(s->meta().number);
   }
-  OutputFiles history(context.versions, context.options, SegmentKind::kHistory, context.options.segment_bytes);
+  OutputFiles history(context.versions, context.options, SegmentKind::kHistory,
+                      context.options.segment_bytes);
   MergingIterator merged(std::move(sources));
   std::string key;
   Versionstamp stamp;
   bool any = false;
   for (merged.seek({}, Versionstamp::max()); merged.valid(); merged.next()) {
-    if (context.stopping.load(std::memory_order_relaxed)) return fail(ErrorCode::kShutdown, "a merge was given up");
+    if (context.stopping.load(std::memory_order_relaxed))
+      return fail(ErrorCode::kShutdown, "a merge was given up");
     if (any && merged.stamp() == stamp && merged.key() == key) continue;
     any = true;
     key = merged.key();
     stamp = merged.stamp();
     if (droppable(merged.superseded(), context.horizon)) continue;
-    TM_TRY(history.add(merged.key(), merged.stamp(), merged.superseded(), merged.tombstone(), merged.value()));
+    TM_TRY(
+        history.add(merged.key(), merged.stamp(), merged.superseded(), merged.tombstone(), merged.value()));
   }
   TM_TRY(merged.status());
   TM_TRY(history.finish());
   add_history(edit, history);
   add_horizon(edit, context);
   add_change_removal(edit, context);
-  TM_TRY(publish(context, edit, nullptr));
-  history.release();
-  return {};
+  return publish(context, edit, {&history});
 }
 
 }  // namespace
 
-Status flush_memtable(const JobContext& context, const Memtable& memtable, uint64_t next_first_wal) {
+Status flush_memtable(const JobContext& context, const Memtable& memtable, uint64_t oldest_wal) {
   VersionSet& versions = context.versions;
   const auto state = versions.acquire();
   OutputFiles live(versions, context.options, SegmentKind::kLive, 0);
@@ -163,19 +170,15 @@ Status flush_memtable(const JobContext& context, const Memtable& memtable, uint6
   add_history(edit, history);
   edit.flushed_stamp = memtable.last_stamp();
   edit.flushed_timestamp_ms = memtable.last_timestamp_ms();
-  edit.oldest_wal = next_first_wal;
+  edit.oldest_wal = oldest_wal;
   add_horizon(edit, context);
   const uint64_t changes_number = versions.new_file_number();
   const std::string changes_path = versions.path(FileType::kChanges, changes_number);
-  Status done = write_changes(versions, memtable, changes_path, changes_number, edit);
-  if (done) done = publish(context, edit, &memtable);
-  if (!done) {
+  if (Status written = write_changes(versions, memtable, changes_path, changes_number, edit); !written) {
     (void)versions.fs().remove(changes_path).has_value();
-    return done;
+    return written;
   }
-  live.release();
-  history.release();
-  return {};
+  return publish(context, edit, {&live, &history}, &memtable);
 }
 
 bool changes_below(const ManifestState& state, Versionstamp horizon) {
@@ -186,10 +189,14 @@ bool changes_below(const ManifestState& state, Versionstamp horizon) {
 Status run_plan(const JobContext& context, const CompactionPlan& plan) {
   ManifestEdit edit;
   switch (plan.kind) {
-    case CompactionPlan::Kind::kNone: return {};
-    case CompactionPlan::Kind::kMergeLive: return merge_live(context, plan);
-    case CompactionPlan::Kind::kMergeHistory: return merge_history(context, plan);
-    case CompactionPlan::Kind::kTrimChanges: break;
+    case CompactionPlan::Kind::kNone:
+      return {};
+    case CompactionPlan::Kind::kMergeLive:
+      return merge_live(context, plan);
+    case CompactionPlan::Kind::kMergeHistory:
+      return merge_history(context, plan);
+    case CompactionPlan::Kind::kTrimChanges:
+      break;
     case CompactionPlan::Kind::kDropHistory:
       for (const SegmentRef& s : plan.upper) edit.removed_segments.push_back(s->meta().number);
       break;
@@ -202,7 +209,7 @@ Status run_plan(const JobContext& context, const CompactionPlan& plan) {
   }
   add_horizon(edit, context);
   if (plan.kind != CompactionPlan::Kind::kMoveLive) add_change_removal(edit, context);
-  return publish(context, edit, nullptr);
+  return publish(context, edit, {});
 }
 
 }  // namespace tidemark

@@ -24,15 +24,16 @@ struct JobContext {
   const std::atomic<bool>& stopping;
 };
 
+// `oldest_wal`: WAL files below it are not needed once this memtable is in segments.
 // Writes the oldest frozen memtable to segments and a change file and takes it out of the state.
 // REQUIRES: all in it is durable; no other flush runs.
-Status flush_memtable(const JobContext& context, const Memtable& memtable, uint64_t next_first_wal);
+Status flush_memtable(const JobContext& context, const Memtable& memtable, uint64_t oldest_wal);
 
 // Whether a change file lies wholly below the horizon.
 bool changes_below(const ManifestState& state, Versionstamp horizon);
 
-// Carries out a plan that was made from the current version. REQUIRES: no other plan of live segments, or of history
-// if this is one, is being carried out.
+// Carries out a plan that was made from the current version. REQUIRES: no other plan of live segments, or of
+// history if this is one, is being carried out.
 Status run_plan(const JobContext& context, const CompactionPlan& plan);
 
 }  // namespace tidemark

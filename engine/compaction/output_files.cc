@@ -4,7 +4,8 @@
 
 namespace tidemark {
 
-OutputFiles::OutputFiles(VersionSet& versions, const DatabaseOptions& options, SegmentKind kind, uint64_t target_bytes)
+OutputFiles::OutputFiles(VersionSet& versions, const DatabaseOptions& options, SegmentKind kind,
+                         uint64_t target_bytes)
     : versions_(versions), options_(options), kind_(kind), target_bytes_(target_bytes) {}
 
 OutputFiles::~OutputFiles() {
@@ -39,6 +40,8 @@ Status OutputFiles::add(std::string_view key, Versionstamp stamp, Versionstamp s
   return writer_->add(key, stamp, superseded, tombstone, value);
 }
 
-Status OutputFiles::finish() { return writer_ == nullptr ? Status() : finish_file(); }
+Status OutputFiles::finish() {
+  return writer_ == nullptr ? Status() : finish_file();
+}
 
 }  // namespace tidemark

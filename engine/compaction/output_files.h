@@ -14,8 +14,8 @@
 
 namespace tidemark {
 
-// Writes entries in order into as many segments as their size asks for, ending each between two keys. Removes what it
-// wrote unless release() is called.
+// Writes entries in order into as many segments as their size asks for, ending each between two keys. Removes
+// what it wrote unless release() is called.
 class OutputFiles {
  public:
   // `target_bytes`: 0 for a single file whatever its size.

@@ -25,7 +25,8 @@ CompactionPlan merge_down(const Version& version, size_t level, std::vector<Segm
   {
     std::vector<const SegmentMeta*> sorted;
     for (const SegmentRef& s : upper) sorted.push_back(&s->meta());
-    std::sort(sorted.begin(), sorted.end(), [](const auto* a, const auto* b) { return a->smallest_key < b->smallest_key; });
+    std::sort(sorted.begin(), sorted.end(),
+              [](const auto* a, const auto* b) { return a->smallest_key < b->smallest_key; });
     smallest = sorted.front()->smallest_key;
     for (size_t i = 0; i < sorted.size(); ++i) {
       largest = std::max(largest, sorted[i]->largest_key);
@@ -35,7 +36,8 @@ CompactionPlan merge_down(const Version& version, size_t level, std::vector<Segm
   largest.push_back('\0');  // an exclusive end
   const SortedRun& below = version.live[level + 1];
   const RunRange range = overlapping(below, smallest, largest);
-  plan.lower.assign(below.begin() + static_cast<ptrdiff_t>(range.begin), below.begin() + static_cast<ptrdiff_t>(range.end));
+  plan.lower.assign(below.begin() + static_cast<ptrdiff_t>(range.begin),
+                    below.begin() + static_cast<ptrdiff_t>(range.end));
   uint64_t tombstones = 0;
   for (const SegmentRef& s : upper) tombstones += s->meta().tombstones;
   plan.upper = std::move(upper);
@@ -53,8 +55,9 @@ SegmentRef next_in_turn(const SortedRun& run, const std::string& cursor) {
 
 std::vector<HistoryRun> alike_runs(const Version& version, size_t trigger) {
   std::vector<HistoryRun> runs = version.history;
-  std::sort(runs.begin(), runs.end(),
-            [](const HistoryRun& a, const HistoryRun& b) { return run_bytes(a.segments) < run_bytes(b.segments); });
+  std::sort(runs.begin(), runs.end(), [](const HistoryRun& a, const HistoryRun& b) {
+    return run_bytes(a.segments) < run_bytes(b.segments);
+  });
   for (size_t begin = 0; begin + trigger <= runs.size(); ++begin) {
     const uint64_t limit = std::max(kSmallRunBytes, kAlikeFactor * run_bytes(runs[begin].segments));
     size_t end = begin;
@@ -83,10 +86,12 @@ std::optional<std::pair<size_t, SegmentRef>> wading_segment(const Version& versi
 
 double level_score(const Version& version, const DatabaseOptions& options, size_t level) {
   if (level == 0)
-    return static_cast<double>(version.live[0].size()) / static_cast<double>(options.level0_compaction_trigger);
+    return static_cast<double>(version.live[0].size()) /
+           static_cast<double>(options.level0_compaction_trigger);
   if (level + 1 == kLevels) return 0;
-  const double target = static_cast<double>(options.level1_bytes) *
-                        std::pow(static_cast<double>(options.level_multiplier), static_cast<double>(level - 1));
+  const double target =
+      static_cast<double>(options.level1_bytes) *
+      std::pow(static_cast<double>(options.level_multiplier), static_cast<double>(level - 1));
   return static_cast<double>(version.live_bytes(level)) / target;
 }
 
@@ -98,7 +103,8 @@ uint64_t droppable_bytes(const SegmentMeta& meta, Versionstamp horizon) {
   return static_cast<uint64_t>(static_cast<double>(meta.file_bytes) * passed / span);
 }
 
-CompactionPlan pick_live(const Version& version, const DatabaseOptions& options, const CompactionCursors& cursors) {
+CompactionPlan pick_live(const Version& version, const DatabaseOptions& options,
+                         const CompactionCursors& cursors) {
   size_t fullest = 0;
   for (size_t level = 1; level < kLevels; ++level)
     if (level_score(version, options, level) > level_score(version, options, fullest)) fullest = level;

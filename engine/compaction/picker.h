@@ -31,11 +31,13 @@ struct CompactionPlan {
 using CompactionCursors = std::array<std::string, kLevels>;
 
 // Of live segments; touches no history.
-CompactionPlan pick_live(const Version& version, const DatabaseOptions& options, const CompactionCursors& cursors);
+CompactionPlan pick_live(const Version& version, const DatabaseOptions& options,
+                         const CompactionCursors& cursors);
 // Of history; touches no live segments. `horizon`: versions superseded at or below it may be dropped.
 CompactionPlan pick_history(const Version& version, const DatabaseOptions& options, Versionstamp horizon);
 
-// The same with the aim of one sorted run of live segments, and of one run of history; kNone when it is so already.
+// The same with the aim of one sorted run of live segments, and of one run of history; kNone when it is so
+// already.
 CompactionPlan pick_live_fully(const Version& version);
 CompactionPlan pick_history_fully(const Version& version);
 

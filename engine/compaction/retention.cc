@@ -33,22 +33,28 @@ int64_t RetentionClock::now_ms() {
   return now_ms_;
 }
 
-Result<Versionstamp> retention_target(VersionSet& versions, const ManifestState& state, const Retention& retention,
-                                      int64_t now_ms) {
+Result<Versionstamp> retention_target(VersionSet& versions, const ManifestState& state,
+                                      const Retention& retention, int64_t now_ms) {
   switch (retention.kind) {
-    case Retention::Kind::kForever: return Versionstamp::min();
-    case Retention::Kind::kNone: return state.flushed_stamp;
-    case Retention::Kind::kDuration: break;
+    case Retention::Kind::kForever:
+      return Versionstamp::min();
+    case Retention::Kind::kNone:
+      return state.flushed_stamp;
+    case Retention::Kind::kDuration:
+      break;
   }
   const int64_t reaches_to_ms = now_ms - retention.duration_ms;
   if (state.flushed_timestamp_ms <= reaches_to_ms) return state.flushed_stamp;
   const ChangeFileMeta* holder = nullptr;
   for (const auto& [number, meta] : state.changes)
-    if (meta.first_timestamp_ms <= reaches_to_ms && (holder == nullptr || meta.first_stamp > holder->first_stamp))
+    if (meta.first_timestamp_ms <= reaches_to_ms &&
+        (holder == nullptr || meta.first_stamp > holder->first_stamp))
       holder = &meta;
   if (holder == nullptr) return Versionstamp::min();
   if (holder->last_timestamp_ms <= reaches_to_ms) return holder->last_stamp;
-  TM_ASSIGN(const auto reader, ChangeFileReader::open(versions.fs(), versions.path(FileType::kChanges, holder->number), *holder));
+  TM_ASSIGN(
+      const auto reader,
+      ChangeFileReader::open(versions.fs(), versions.path(FileType::kChanges, holder->number), *holder));
   return reader->floor(reaches_to_ms);
 }
 

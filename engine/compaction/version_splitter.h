@@ -13,8 +13,8 @@ namespace tidemark {
 
 class VersionSplitter {
  public:
-  // `horizon`: nobody reads below it any more, once it is durable. `nothing_beneath(key)`: no older live version of
-  // the key exists outside of what is being merged.
+  // `horizon`: nobody reads below it any more, once it is durable. `nothing_beneath(key)`: no older live
+  // version of the key exists outside of what is being merged.
   VersionSplitter(OutputFiles& live, OutputFiles& history, Versionstamp horizon,
                   std::function<bool(std::string_view)> nothing_beneath)
       : live_(live), history_(history), horizon_(horizon), nothing_beneath_(std::move(nothing_beneath)) {}

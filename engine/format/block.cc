@@ -11,11 +11,13 @@ constexpr uint8_t kWideOffsets = 1;
 
 size_t common_prefix(std::string_view a, std::string_view b) {
   const size_t n = std::min(a.size(), b.size());
-  return static_cast<size_t>(std::mismatch(a.begin(), a.begin() + static_cast<ptrdiff_t>(n), b.begin()).first -
-                             a.begin());
+  return static_cast<size_t>(
+      std::mismatch(a.begin(), a.begin() + static_cast<ptrdiff_t>(n), b.begin()).first - a.begin());
 }
 
-std::unexpected<Error> malformed() { return fail(ErrorCode::kCorruption, "a block with a good checksum is malformed"); }
+std::unexpected<Error> malformed() {
+  return fail(ErrorCode::kCorruption, "a block with a good checksum is malformed");
+}
 
 }  // namespace
 
@@ -25,7 +27,9 @@ Result<std::shared_ptr<const Block>> Block::parse(std::string bytes, SegmentKind
   if (b.size() < 6 || b.size() > UINT32_MAX) return malformed();
   const char* begin = b.data();
   const char* end = begin + b.size() - 4;
+  if ((static_cast<uint8_t>(b[0]) & ~kWideOffsets) != 0) return malformed();
   block->count_ = load_le32(end);
+  if (block->count_ == 0) return malformed();
   block->wide_ = (static_cast<uint8_t>(b[0]) & kWideOffsets) != 0;
   const uint64_t offsets_bytes = uint64_t{block->count_} * (block->wide_ ? 4 : 2);
   uint64_t prefix_size;
@@ -75,8 +79,8 @@ void BlockBuilder::add(std::string_view key, Versionstamp stamp, Versionstamp su
                        std::string_view value) {
   TM_CHECK(entries_.empty() || compare_entries(last_key(), last_stamp(), key, stamp) < 0);
   TM_CHECK(!tombstone || value.empty());
-  entries_.push_back({arena_.size(), static_cast<uint32_t>(key.size()), static_cast<uint32_t>(value.size()), stamp,
-                      superseded, tombstone});
+  entries_.push_back({arena_.size(), static_cast<uint32_t>(key.size()), static_cast<uint32_t>(value.size()),
+                      stamp, superseded, tombstone});
   arena_.append(key);
   arena_.append(value);
 }

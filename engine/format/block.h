@@ -1,6 +1,6 @@
-// A block: some tens of consecutive entries of a segment. All keys of a block share one prefix, stored once; every
-// entry is a restart point, found by an offset array: search needs no key to be put together, and walking backwards
-// costs what walking forwards does. Byte by byte: docs/formats/segment.md.
+// A block: some tens of consecutive entries of a segment. All keys of a block share one prefix, stored once;
+// every entry is a restart point, found by an offset array: search needs no key to be put together, and
+// walking backwards costs what walking forwards does. Byte by byte: docs/formats/segment.md.
 #pragma once
 
 #include <cstdint>
@@ -17,7 +17,8 @@
 namespace tidemark {
 
 // The order of entries everywhere: keys ascending, and of one key the newest first.
-inline int compare_entries(std::string_view a_key, Versionstamp a_stamp, std::string_view b_key, Versionstamp b_stamp) {
+inline int compare_entries(std::string_view a_key, Versionstamp a_stamp, std::string_view b_key,
+                           Versionstamp b_stamp) {
   if (const int c = a_key.compare(b_key); c != 0) return c;
   return a_stamp == b_stamp ? 0 : a_stamp > b_stamp ? -1 : 1;
 }
@@ -26,15 +27,15 @@ struct BlockEntry {
   std::string_view key_suffix;  // after the block's prefix
   std::string_view value;
   Versionstamp stamp;
-  Versionstamp superseded;      // history only: an upper bound of what superseded this version
+  Versionstamp superseded;  // history only: an upper bound of what superseded this version
   bool tombstone = false;
 };
 
 // An immutable block in memory. Any thread.
 class Block {
  public:
-  // Checks every offset and length once, so that later accesses need no check. kCorruption (no file in the message)
-  // if anything does not fit.
+  // Checks every offset and length once, so that later accesses need no check. kCorruption (no file in the
+  // message) if anything does not fit.
   static Result<std::shared_ptr<const Block>> parse(std::string bytes, SegmentKind kind);
   // For parse's make_shared; use parse.
   Block(std::string bytes, SegmentKind kind) : bytes_(std::move(bytes)), kind_(kind) {}
@@ -88,7 +89,8 @@ class BlockBuilder {
   explicit BlockBuilder(SegmentKind kind) : kind_(kind) {}
 
   // REQUIRES: after all earlier ones in the order of entries.
-  void add(std::string_view key, Versionstamp stamp, Versionstamp superseded, bool tombstone, std::string_view value);
+  void add(std::string_view key, Versionstamp stamp, Versionstamp superseded, bool tombstone,
+           std::string_view value);
   bool empty() const { return entries_.empty(); }
   // Bytes added since the last finish, without prefix compression.
   size_t raw_bytes() const { return arena_.size(); }

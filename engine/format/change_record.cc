@@ -11,7 +11,9 @@ namespace {
 constexpr std::string_view kHeaderMagic = "TIDECHG\n";
 constexpr std::string_view kFooterMagic = "TIDECHGE";
 
-std::unexpected<Error> corrupt(const char* what) { return fail(ErrorCode::kCorruption, what); }
+std::unexpected<Error> corrupt(const char* what) {
+  return fail(ErrorCode::kCorruption, what);
+}
 
 }  // namespace
 
@@ -55,7 +57,8 @@ Result<uint64_t> decode_change_header(std::string_view bytes) {
   const uint32_t version = load_le32(bytes.data() + 8);
   if (version > kChangeFormatVersion)
     return fail(ErrorCode::kNewerFormat, "change file format version " + std::to_string(version) +
-                                             " is newer than this program's " + std::to_string(kChangeFormatVersion));
+                                             " is newer than this program's " +
+                                             std::to_string(kChangeFormatVersion));
   return load_le64(bytes.data() + 16);
 }
 
@@ -117,7 +120,8 @@ void ChangeBlockBuilder::begin_commit(Versionstamp stamp, int64_t timestamp_ms, 
     put_stamp(raw_, stamp);
     put_le64(raw_, static_cast<uint64_t>(timestamp_ms));
   } else {
-    // Tails are stored whole: numbers of one commit and the next may be equal where stamps came from elsewhere.
+    // Tails are stored whole: numbers of one commit and the next may be equal where stamps came from
+    // elsewhere.
     TM_CHECK(stamp > previous_stamp_ && timestamp_ms >= previous_timestamp_ms_);
     put_varint(raw_, stamp.number - previous_stamp_.number);
     put_varint(raw_, stamp.tail);

@@ -1,4 +1,5 @@
-// Change files: commits in commit order, with their keys and without values. Byte by byte: docs/formats/changes.md.
+// Change files: commits in commit order, with their keys and without values. Byte by byte:
+// docs/formats/changes.md.
 #pragma once
 
 #include <cstdint>
@@ -22,7 +23,7 @@ struct ChangeFileMeta {
   uint64_t number = 0;
   uint64_t file_bytes = 0;
   uint64_t commits = 0;
-  Versionstamp first_stamp;       // both inclusive
+  Versionstamp first_stamp;  // both inclusive
   Versionstamp last_stamp;
   int64_t first_timestamp_ms = 0;
   int64_t last_timestamp_ms = 0;

@@ -9,9 +9,9 @@
 
 namespace tidemark {
 
-// Walks entries in the order of compare_entries (keys ascending, of one key the newest first). One thread at a time.
-// Every move returns valid(); when it is false, status() tells the end from an error. Views stay valid until the next
-// move.
+// Walks entries in the order of compare_entries (keys ascending, of one key the newest first). One thread at
+// a time. Every move returns valid(); when it is false, status() tells the end from an error. Views stay
+// valid until the next move.
 class EntryIterator {
  public:
   virtual ~EntryIterator() = default;

@@ -26,13 +26,20 @@ std::optional<uint64_t> parse_digits(std::string_view text) {
 
 std::string file_path(const std::string& dir, FileType type, uint64_t number) {
   switch (type) {
-    case FileType::kWal: return dir + "/" + digits(number) + ".wal";
-    case FileType::kSegment: return dir + "/" + digits(number) + ".seg";
-    case FileType::kChanges: return dir + "/" + digits(number) + ".chg";
-    case FileType::kManifest: return dir + "/" + std::string(kManifestPrefix) + digits(number);
-    case FileType::kCurrent: return dir + "/" + std::string(kCurrentFileName);
-    case FileType::kLock: return dir + "/" + std::string(kLockFileName);
-    case FileType::kTemporary: break;
+    case FileType::kWal:
+      return dir + "/" + digits(number) + ".wal";
+    case FileType::kSegment:
+      return dir + "/" + digits(number) + ".seg";
+    case FileType::kChanges:
+      return dir + "/" + digits(number) + ".chg";
+    case FileType::kManifest:
+      return dir + "/" + std::string(kManifestPrefix) + digits(number);
+    case FileType::kCurrent:
+      return dir + "/" + std::string(kCurrentFileName);
+    case FileType::kLock:
+      return dir + "/" + std::string(kLockFileName);
+    case FileType::kTemporary:
+      break;
   }
   TM_CHECK(false);
 }
@@ -40,7 +47,7 @@ std::string file_path(const std::string& dir, FileType type, uint64_t number) {
 std::optional<FileName> parse_file_name(std::string_view name) {
   if (name == kCurrentFileName) return FileName{FileType::kCurrent};
   if (name == kLockFileName) return FileName{FileType::kLock};
-  if (name.ends_with(".tmp")) return FileName{FileType::kTemporary};
+  if (name == std::string(kCurrentFileName) + ".tmp") return FileName{FileType::kTemporary};
   if (name.starts_with(kManifestPrefix)) {
     const auto number = parse_digits(name.substr(kManifestPrefix.size()));
     if (!number) return std::nullopt;

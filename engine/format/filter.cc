@@ -4,22 +4,25 @@
 
 #include "engine/base/coding.h"
 
-// A filter is an array of 64-byte lines, then one byte: the number of probes. The high 32 bits of the hash choose
-// the line (by multiplication), the low 32 bits, stirred by a golden-ratio multiply for each probe, the bits.
+// A filter is an array of 64-byte lines, then one byte: the number of probes. The high 32 bits of the hash
+// choose the line (by multiplication), the low 32 bits, stirred by a golden-ratio multiply for each probe,
+// the bits.
 
 namespace tidemark {
 namespace {
 
 constexpr size_t kLineBytes = 64;
 
-size_t line_of(uint64_t hash, size_t lines) { return static_cast<size_t>(((hash >> 32) * lines) >> 32); }
+size_t line_of(uint64_t hash, size_t lines) {
+  return static_cast<size_t>(((hash >> 32) * lines) >> 32);
+}
 
 }  // namespace
 
 std::string build_filter(const std::vector<uint64_t>& hashes, int bits_per_key) {
   if (bits_per_key <= 0 || hashes.empty()) return {};
-  const size_t lines =
-      std::max<size_t>(1, (hashes.size() * static_cast<size_t>(bits_per_key) + 8 * kLineBytes - 1) / (8 * kLineBytes));
+  const size_t lines = std::max<size_t>(
+      1, (hashes.size() * static_cast<size_t>(bits_per_key) + 8 * kLineBytes - 1) / (8 * kLineBytes));
   const int probes = std::clamp(bits_per_key * 6 / 10, 1, 12);
   std::string out(lines * kLineBytes, '\0');
   for (uint64_t hash : hashes) {

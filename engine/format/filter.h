@@ -1,5 +1,5 @@
-// A blocked Bloom filter over keys: all bits of a key lie in one 64-byte line, so a look-up is one cache miss.
-// Byte by byte: docs/formats/segment.md.
+// A blocked Bloom filter over keys: all bits of a key lie in one 64-byte line, so a look-up is one cache
+// miss. Byte by byte: docs/formats/segment.md.
 #pragma once
 
 #include <cstdint>
@@ -11,7 +11,9 @@
 
 namespace tidemark {
 
-inline uint64_t filter_hash(std::string_view key) { return xxh3(key); }
+inline uint64_t filter_hash(std::string_view key) {
+  return xxh3(key);
+}
 
 // `hashes`: filter_hash of each key (repeats are harmless). Empty if bits_per_key is 0.
 std::string build_filter(const std::vector<uint64_t>& hashes, int bits_per_key);

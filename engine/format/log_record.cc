@@ -45,7 +45,8 @@ Result<LogHeader> decode_log_header(std::string_view bytes, LogKind kind) {
   const uint32_t version = load_le32(bytes.data() + 8);
   if (version > kLogFormatVersion)
     return fail(ErrorCode::kNewerFormat, "log format version " + std::to_string(version) +
-                                             " is newer than this program's " + std::to_string(kLogFormatVersion));
+                                             " is newer than this program's " +
+                                             std::to_string(kLogFormatVersion));
   if (load_le32(bytes.data() + 12) != static_cast<uint32_t>(kind))
     return fail(ErrorCode::kCorruption, "the file is a log of another kind");
   LogHeader header;

@@ -56,7 +56,8 @@ std::string encode_manifest_edit(const ManifestEdit& edit) {
     put_segment_meta(out, segment.meta);
   }
   for (uint64_t number : edit.removed_segments) put_varint(out, kRemovedSegment), put_varint(out, number);
-  for (const ChangeFileMeta& meta : edit.added_changes) put_varint(out, kAddedChanges), put_change_file_meta(out, meta);
+  for (const ChangeFileMeta& meta : edit.added_changes)
+    put_varint(out, kAddedChanges), put_change_file_meta(out, meta);
   for (uint64_t number : edit.removed_changes) put_varint(out, kRemovedChanges), put_varint(out, number);
   return out;
 }
@@ -67,15 +68,33 @@ Result<ManifestEdit> decode_manifest_edit(std::string_view bytes) {
   while (!in.at_end()) {
     const uint64_t tag = in.varint();
     switch (tag) {
-      case kSnapshot: edit.snapshot = true; break;
-      case kEpoch: edit.epoch = in.varint(); break;
-      case kNextFileNumber: edit.next_file_number = in.varint(); break;
-      case kOldestWal: edit.oldest_wal = in.varint(); break;
-      case kNewestWal: edit.newest_wal = in.varint(); break;
-      case kFlushedStamp: edit.flushed_stamp = read_stamp(in); break;
-      case kFlushedTimestamp: edit.flushed_timestamp_ms = static_cast<int64_t>(in.le64()); break;
-      case kHorizon: edit.horizon = read_stamp(in); break;
-      case kRetentionClock: edit.retention_clock_ms = static_cast<int64_t>(in.le64()); break;
+      case kSnapshot:
+        edit.snapshot = true;
+        break;
+      case kEpoch:
+        edit.epoch = in.varint();
+        break;
+      case kNextFileNumber:
+        edit.next_file_number = in.varint();
+        break;
+      case kOldestWal:
+        edit.oldest_wal = in.varint();
+        break;
+      case kNewestWal:
+        edit.newest_wal = in.varint();
+        break;
+      case kFlushedStamp:
+        edit.flushed_stamp = read_stamp(in);
+        break;
+      case kFlushedTimestamp:
+        edit.flushed_timestamp_ms = static_cast<int64_t>(in.le64());
+        break;
+      case kHorizon:
+        edit.horizon = read_stamp(in);
+        break;
+      case kRetentionClock:
+        edit.retention_clock_ms = static_cast<int64_t>(in.le64());
+        break;
       case kAddedSegment: {
         PlacedSegment segment;
         segment.place = in.varint();
@@ -83,12 +102,19 @@ Result<ManifestEdit> decode_manifest_edit(std::string_view bytes) {
         edit.added_segments.push_back(std::move(segment));
         break;
       }
-      case kRemovedSegment: edit.removed_segments.push_back(in.varint()); break;
-      case kAddedChanges: edit.added_changes.push_back(read_change_file_meta(in)); break;
-      case kRemovedChanges: edit.removed_changes.push_back(in.varint()); break;
+      case kRemovedSegment:
+        edit.removed_segments.push_back(in.varint());
+        break;
+      case kAddedChanges:
+        edit.added_changes.push_back(read_change_file_meta(in));
+        break;
+      case kRemovedChanges:
+        edit.removed_changes.push_back(in.varint());
+        break;
       default:
         if (!in.ok()) break;
-        return fail(ErrorCode::kNewerFormat, "a manifest record has the unknown field " + std::to_string(tag));
+        return fail(ErrorCode::kNewerFormat,
+                    "a manifest record has the unknown field " + std::to_string(tag));
     }
     if (!in.ok()) return fail(ErrorCode::kCorruption, "a manifest record with a good checksum is malformed");
   }

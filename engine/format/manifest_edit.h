@@ -25,23 +25,23 @@ struct PlacedSegment {
 struct ManifestEdit {
   bool snapshot = false;  // the first record of a manifest: everything before it is void
   std::optional<uint64_t> epoch;
-  std::optional<uint64_t> next_file_number;    // above every number used so far
-  std::optional<uint64_t> oldest_wal;          // WAL files below are no longer needed
-  std::optional<uint64_t> newest_wal;          // WAL files up to here exist, with a durable header
-  std::optional<Versionstamp> flushed_stamp;   // commits up to here are in segments
+  std::optional<uint64_t> next_file_number;   // above every number used so far
+  std::optional<uint64_t> oldest_wal;         // WAL files below are no longer needed
+  std::optional<uint64_t> newest_wal;         // WAL files up to here exist, with a durable header
+  std::optional<Versionstamp> flushed_stamp;  // commits up to here are in segments
   std::optional<int64_t> flushed_timestamp_ms;
   std::optional<Versionstamp> horizon;
-  std::optional<int64_t> retention_clock_ms;   // how far the clock that moves the horizon has come
+  std::optional<int64_t> retention_clock_ms;  // how far the clock that moves the horizon has come
   std::vector<PlacedSegment> added_segments;
-  std::vector<uint64_t> removed_segments;      // numbers
+  std::vector<uint64_t> removed_segments;  // numbers
   std::vector<ChangeFileMeta> added_changes;
   std::vector<uint64_t> removed_changes;
 
   bool operator==(const ManifestEdit&) const = default;
 };
 
-// What publishing ingested segments means for the manifest: live ones to level 0, history ones to a run of their own.
-// Everything up to their last stamp is in segments afterwards.
+// What publishing ingested segments means for the manifest: live ones to level 0, history ones to a run of
+// their own. Everything up to their last stamp is in segments afterwards.
 struct WalIngest;
 ManifestEdit ingest_edit(const WalIngest& ingest);
 

@@ -20,7 +20,9 @@ enum Codec : uint8_t { kPlain = 0, kLz4 = 1 };  // stored; do not change
 // LZ4 cannot expand by more; a larger claim is damage.
 constexpr uint64_t kMaxLz4Ratio = 256;
 
-std::unexpected<Error> corrupt(const char* what) { return fail(ErrorCode::kCorruption, what); }
+std::unexpected<Error> corrupt(const char* what) {
+  return fail(ErrorCode::kCorruption, what);
+}
 
 uint64_t head_of(std::string_view key, size_t skip) {
   char b[8] = {};
@@ -48,7 +50,8 @@ Result<SegmentHeader> decode_segment_header(std::string_view bytes) {
   const uint32_t version = load_le32(bytes.data() + 8);
   if (version > kSegmentFormatVersion)
     return fail(ErrorCode::kNewerFormat, "segment format version " + std::to_string(version) +
-                                             " is newer than this program's " + std::to_string(kSegmentFormatVersion));
+                                             " is newer than this program's " +
+                                             std::to_string(kSegmentFormatVersion));
   const uint32_t kind = load_le32(bytes.data() + 12);
   if (kind > 1) return corrupt("the file header names an unknown kind of segment");
   return SegmentHeader{static_cast<SegmentKind>(kind), load_le64(bytes.data() + 16)};
@@ -83,7 +86,8 @@ Result<std::string> unseal_block(std::string_view sealed, uint64_t salt, uint64_
     return corrupt("a block does not match its checksum");
   const std::string_view payload = body.substr(0, body.size() - 1);
   switch (static_cast<Codec>(body.back())) {
-    case kPlain: return std::string(payload);
+    case kPlain:
+      return std::string(payload);
     case kLz4: {
       if (payload.size() < 4) return corrupt("a compressed block is malformed");
       const uint32_t raw_size = load_le32(payload.data());
@@ -174,7 +178,8 @@ Result<SegmentIndex> SegmentIndex::parse(std::string_view bytes) {
   if (!in.at_end()) return corrupt("a segment index is malformed");
   if (count > 0) {
     const std::string_view first = index.key(0), last = index.key(count - 1);
-    while (index.shared_ < first.size() && index.shared_ < last.size() && first[index.shared_] == last[index.shared_])
+    while (index.shared_ < first.size() && index.shared_ < last.size() &&
+           first[index.shared_] == last[index.shared_])
       ++index.shared_;
   }
   index.heads_.reserve(count);

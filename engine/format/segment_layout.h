@@ -28,8 +28,8 @@ struct BlockPlace {
   uint64_t size = 0;  // trailer included
 };
 
-// Appends `raw` to `out` as it stands in a file at `offset`: compressed if asked for and worth it, then codec and
-// checksum. Returns the bytes appended.
+// Appends `raw` to `out` as it stands in a file at `offset`: compressed if asked for and worth it, then codec
+// and checksum. Returns the bytes appended.
 uint64_t seal_block(std::string& out, std::string_view raw, bool compress, uint64_t salt, uint64_t offset);
 // The raw bytes again. kCorruption (no file in the message) if they do not match their checksum.
 Result<std::string> unseal_block(std::string_view sealed, uint64_t salt, uint64_t offset);
@@ -70,8 +70,8 @@ class SegmentIndex {
     return std::string_view(keys_).substr(key_begin_[i], key_begin_[i + 1] - key_begin_[i]);
   }
 
-  // Search runs over heads_, the first eight bytes of each key after what all share, which mostly decide; the keys
-  // themselves are looked at only where heads are equal.
+  // Search runs over heads_, the first eight bytes of each key after what all share, which mostly decide; the
+  // keys themselves are looked at only where heads are equal.
   std::string keys_;
   std::vector<uint32_t> key_begin_;
   std::vector<uint64_t> heads_;

@@ -29,7 +29,9 @@ void put_segment_meta(std::string& out, const SegmentMeta& meta) {
 SegmentMeta read_segment_meta(ByteReader& in) {
   SegmentMeta meta;
   meta.number = in.varint();
-  meta.kind = in.u8() == 0 ? SegmentKind::kLive : SegmentKind::kHistory;
+  const uint8_t kind = in.u8();
+  if (kind > 1) in.reject();
+  meta.kind = static_cast<SegmentKind>(kind);
   meta.file_bytes = in.varint();
   meta.entries = in.varint();
   meta.tombstones = in.varint();

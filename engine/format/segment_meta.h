@@ -19,7 +19,7 @@ struct SegmentMeta {
   uint64_t tombstones = 0;
   std::string smallest_key;  // both inclusive
   std::string largest_key;
-  Versionstamp min_stamp;    // both inclusive, over all entries
+  Versionstamp min_stamp;  // both inclusive, over all entries
   Versionstamp max_stamp;
   // History only: the smallest and largest of the entries' upper bounds on what superseded them.
   Versionstamp min_superseded;

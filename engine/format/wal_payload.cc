@@ -29,7 +29,9 @@ std::string encode_ingest(const WalIngest& ingest) {
 
 namespace {
 
-Status malformed() { return fail(ErrorCode::kCorruption, "a WAL record with a good checksum is malformed"); }
+Status malformed() {
+  return fail(ErrorCode::kCorruption, "a WAL record with a good checksum is malformed");
+}
 
 Status visit_group(ByteReader& in, WalVisitor& visitor) {
   while (!in.at_end()) {
@@ -54,7 +56,8 @@ Status visit_group(ByteReader& in, WalVisitor& visitor) {
 Status visit_wal_payload(std::string_view payload, WalVisitor& visitor) {
   ByteReader in(payload);
   switch (static_cast<WalRecordType>(in.u8())) {
-    case WalRecordType::kGroup: return visit_group(in, visitor);
+    case WalRecordType::kGroup:
+      return visit_group(in, visitor);
     case WalRecordType::kIngest: {
       WalIngest ingest;
       ingest.last_stamp = read_stamp(in);
@@ -67,6 +70,11 @@ Status visit_wal_payload(std::string_view payload, WalVisitor& visitor) {
     case WalRecordType::kClose:
       if (!in.ok() || !in.at_end()) return malformed();
       return {};
+    case WalRecordType::kCopy:
+      payload.remove_prefix(1);
+      // A copy of a copy is never written.
+      if (payload.empty() || payload.front() == static_cast<char>(WalRecordType::kCopy)) return malformed();
+      return visit_wal_payload(payload, visitor);
   }
   return malformed();
 }

@@ -14,22 +14,27 @@
 namespace tidemark {
 
 enum class WalRecordType : uint8_t {  // stored; do not change
-  kGroup = 1,   // commits, in order
-  kIngest = 2,  // finished segments, published as a whole
-  kClose = 3,   // nothing: its header's promise covers everything before it
+  kGroup = 1,                         // commits, in order
+  kIngest = 2,                        // finished segments, published as a whole
+  kClose = 3,                         // nothing: its header's promise covers everything before it
+  kCopy =
+      4,  // another payload follows: recovery found it in an older file and writes it again. Only copies are
+          // written to a file before the manifest knows of it
 };
 
 enum class WriteKind : uint8_t { kPut = 0, kTombstone = 1 };  // stored; do not change
 
 // A group is its type byte, then one commit after the other.
-inline void begin_group(std::string& payload) { payload.push_back(static_cast<char>(WalRecordType::kGroup)); }
+inline void begin_group(std::string& payload) {
+  payload.push_back(static_cast<char>(WalRecordType::kGroup));
+}
 // A commit is this header, then as many writes as it says.
 inline constexpr size_t kWalCommitHeaderBytes = 22;
 void store_wal_commit(char* header, Versionstamp stamp, int64_t timestamp_ms, uint32_t writes);
 void put_wal_write(std::string& payload, WriteKind kind, std::string_view key, std::string_view value);
 
 struct WalIngest {
-  Versionstamp last_stamp;   // becomes the head
+  Versionstamp last_stamp;  // becomes the head
   int64_t timestamp_ms = 0;
   std::vector<SegmentMeta> segments;
 };
@@ -43,7 +48,8 @@ class WalVisitor {
   virtual Status on_ingest(const WalIngest& ingest) = 0;
 };
 
-// Calls the visitor for all that one record's payload says. kCorruption (no file in the message) if it is malformed.
+// Calls the visitor for all that one record's payload says. kCorruption (no file in the message) if it is
+// malformed.
 Status visit_wal_payload(std::string_view payload, WalVisitor& visitor);
 
 }  // namespace tidemark

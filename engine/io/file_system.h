@@ -27,8 +27,8 @@ class File {
   // zeros. kNoSpace if there is no room.
   virtual Status allocate(uint64_t offset, uint64_t size) = 0;
   virtual Status truncate(uint64_t size) = 0;
-  // After success every byte written before the call survives power loss, and so does the file's length. After a
-  // failure the unsynced bytes are in doubt for ever: a later success says nothing about them.
+  // After success every byte written before the call survives power loss, and so does the file's length.
+  // After a failure the unsynced bytes are in doubt for ever: a later success says nothing about them.
   virtual Status sync_data() = 0;
   virtual Result<uint64_t> size() const = 0;
   // Asks the system to read ahead (sequential scans). Best effort.

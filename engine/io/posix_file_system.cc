@@ -17,7 +17,9 @@ namespace {
 std::unexpected<Error> system_failure(std::string_view action, const std::string& path, int error) {
   const bool full = error == ENOSPC || error == EDQUOT;
   const bool missing = error == ENOENT;
-  return fail(full ? ErrorCode::kNoSpace : missing ? ErrorCode::kNotFound : ErrorCode::kIo,
+  return fail(full      ? ErrorCode::kNoSpace
+              : missing ? ErrorCode::kNotFound
+                        : ErrorCode::kIo,
               std::string("cannot ") + std::string(action) + " " + path + ": " +
                   std::generic_category().message(error));
 }
@@ -89,7 +91,8 @@ class PosixFile final : public File {
   const std::string path_;
 };
 
-// flock belongs to the open file: it conflicts within one process too, and the system drops it with the process.
+// flock belongs to the open file: it conflicts within one process too, and the system drops it with the
+// process.
 class PosixLock final : public FileLock {
  public:
   explicit PosixLock(int fd) : fd_(fd) {}
@@ -104,9 +107,15 @@ class PosixFileSystem final : public FileSystem {
   Result<std::unique_ptr<File>> open(const std::string& path, OpenMode mode) override {
     int flags = O_CLOEXEC;
     switch (mode) {
-      case OpenMode::kRead: flags |= O_RDONLY; break;
-      case OpenMode::kReadWrite: flags |= O_RDWR; break;
-      case OpenMode::kCreate: flags |= O_RDWR | O_CREAT | O_TRUNC; break;
+      case OpenMode::kRead:
+        flags |= O_RDONLY;
+        break;
+      case OpenMode::kReadWrite:
+        flags |= O_RDWR;
+        break;
+      case OpenMode::kCreate:
+        flags |= O_RDWR | O_CREAT | O_TRUNC;
+        break;
     }
     const int fd = ::open(path.c_str(), flags, 0600);
     if (fd < 0) return system_failure(mode == OpenMode::kCreate ? "create" : "open", path, errno);

@@ -76,8 +76,8 @@ class TM_SCOPED_CAPABILITY SpinLockGuard {
 // One thread waits; others tell it a number that says why it should wake.
 class Signal {
  public:
-  // REQUIRES: why != 0. A later call replaces what an earlier one told if it was not waited for yet. All that the
-  // caller did before is seen by the waiter. The signal may be gone when this returns.
+  // REQUIRES: why != 0. A later call replaces what an earlier one told if it was not waited for yet. All that
+  // the caller did before is seen by the waiter. The signal may be gone when this returns.
   void tell(uint32_t why) {
     value_.store(why, std::memory_order_release);
     value_.notify_one();
@@ -85,7 +85,8 @@ class Signal {
   // Waits until told, forgets it and returns it.
   uint32_t wait() {
     uint32_t why;
-    while ((why = value_.exchange(0, std::memory_order_acquire)) == 0) value_.wait(0, std::memory_order_relaxed);
+    while ((why = value_.exchange(0, std::memory_order_acquire)) == 0)
+      value_.wait(0, std::memory_order_relaxed);
     return why;
   }
   // Whether this was the last that was told, and is not yet waited for.

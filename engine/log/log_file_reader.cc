@@ -2,9 +2,10 @@
 
 #include <algorithm>
 
-// Where no intact record stands, three things can be: the end of the log, a record that was being written when
-// power went, or damage. It is damage if anyone who wrote later knew these bytes to be durable: a promise in a
-// record further on, or the successor's header. Nothing else can be told apart (docs/formats/log.md).
+// Where no intact record stands, three things can be: the end of the log, a record that was being written
+// when power went, or damage. It is damage if anyone who wrote later knew these bytes to be durable: a
+// promise in a record further on, or the successor's header. Nothing else can be told apart
+// (docs/formats/log.md).
 
 namespace tidemark {
 namespace {
@@ -39,7 +40,8 @@ Result<std::optional<RecordView>> LogFileReader::next(std::optional<uint64_t> li
     promised_ = std::max(promised_, record->promised);
     return record;
   }
-  const uint64_t durable = limit ? *limit : std::max(promised_, largest_promise_after(bytes_, salt_, offset_));
+  const uint64_t durable =
+      limit ? *limit : std::max(promised_, largest_promise_after(bytes_, salt_, offset_));
   if (offset_ < durable)
     return fail(ErrorCode::kCorruption, path_ + " at offset " + std::to_string(offset_) +
                                             ": no intact record, though everything below offset " +

@@ -23,9 +23,10 @@ class LogFileReader {
   const LogHeader& header() const { return header_; }
   const std::string& path() const { return path_; }
 
-  // The next record that counts, or nothing at the end of the log. `limit`: where the successor's header says that
-  // this file ended; nothing at or above it counts. Gives kCorruption, naming file and offset, where bytes that are
-  // known to have been durable are not intact: below the limit, or below any promise found in the file.
+  // The next record that counts, or nothing at the end of the log. `limit`: where the successor's header says
+  // that this file ended; nothing at or above it counts. Gives kCorruption, naming file and offset, where
+  // bytes that are known to have been durable are not intact: below the limit, or below any promise found in
+  // the file.
   Result<std::optional<RecordView>> next(std::optional<uint64_t> limit);
   // The offset behind the last record given.
   uint64_t offset() const { return offset_; }

@@ -10,8 +10,8 @@
 #include "engine/format/log_record.h"
 #include "engine/log/log_file_reader.h"
 
-// A manifest is a log of edits that begins with a whole state. CURRENT, replaced by rename, says which file counts:
-// so the newest file being damaged is never mistaken for it not having been finished.
+// A manifest is a log of edits that begins with a whole state. CURRENT, replaced by rename, says which file
+// counts: so the newest file being damaged is never mistaken for it not having been finished.
 
 namespace tidemark {
 namespace {
@@ -19,7 +19,9 @@ namespace {
 constexpr std::string_view kCurrentMagic = "TIDECUR\n";
 constexpr uint32_t kCurrentFormatVersion = 1;
 constexpr size_t kCurrentBytes = 48;
-constexpr uint64_t kRollBytes = uint64_t{1} << 20;  // a manifest is rolled when its edits exceed this and the snapshot
+// Room for edits behind the snapshot, reserved so that a full disk is met when a file is begun, not in its
+// middle. A manifest is rolled when that is used up; it grows with the snapshot, so that rolling stays rare.
+constexpr uint64_t kEditBytes = uint64_t{64} << 10;
 
 std::string encode_current(const std::string& database_id, uint64_t manifest_number) {
   std::string out(kCurrentMagic);
@@ -48,15 +50,18 @@ Status ManifestState::apply(const ManifestEdit& edit) {
   if (edit.flushed_stamp) next.flushed_stamp = *edit.flushed_stamp;
   if (edit.flushed_timestamp_ms) next.flushed_timestamp_ms = *edit.flushed_timestamp_ms;
   if (edit.horizon) next.horizon = std::max(next.horizon, *edit.horizon);
-  if (edit.retention_clock_ms) next.retention_clock_ms = std::max(next.retention_clock_ms, *edit.retention_clock_ms);
+  if (edit.retention_clock_ms)
+    next.retention_clock_ms = std::max(next.retention_clock_ms, *edit.retention_clock_ms);
   if (next.flushed_stamp < flushed_stamp) return broken_rule("the flushed versionstamp goes back");
-  if (next.oldest_wal < oldest_wal || next.newest_wal < newest_wal) return broken_rule("a WAL number goes back");
+  if (next.oldest_wal < oldest_wal || next.newest_wal < newest_wal)
+    return broken_rule("a WAL number goes back");
 
   for (uint64_t number : edit.removed_segments)
     if (next.segments.erase(number) == 0)
       return broken_rule("segment " + std::to_string(number) + " is removed without being there");
   for (const PlacedSegment& added : edit.added_segments) {
-    if (added.meta.kind == SegmentKind::kLive && added.place >= kLevels) return broken_rule("a level does not exist");
+    if (added.meta.kind == SegmentKind::kLive && added.place >= kLevels)
+      return broken_rule("a level does not exist");
     if (!next.segments.emplace(added.meta.number, added).second)
       return broken_rule("segment " + std::to_string(added.meta.number) + " is added twice");
   }
@@ -75,10 +80,11 @@ Status ManifestState::apply(const ManifestEdit& edit) {
       return a->place != b->place ? a->place < b->place : a->meta.smallest_key < b->meta.smallest_key;
     });
     for (size_t i = 1; i < sorted.size(); ++i)
-      if (sorted[i - 1]->place == sorted[i]->place && sorted[i - 1]->meta.largest_key >= sorted[i]->meta.smallest_key)
+      if (sorted[i - 1]->place == sorted[i]->place &&
+          sorted[i - 1]->meta.largest_key >= sorted[i]->meta.smallest_key)
         return broken_rule("segments " + std::to_string(sorted[i - 1]->meta.number) + " and " +
-                           std::to_string(sorted[i]->meta.number) + " of level " + std::to_string(sorted[i]->place) +
-                           " overlap");
+                           std::to_string(sorted[i]->meta.number) + " of level " +
+                           std::to_string(sorted[i]->place) + " overlap");
   }
   *this = std::move(next);
   return {};
@@ -126,7 +132,14 @@ Result<std::unique_ptr<Manifest>> Manifest::open(FileSystem& fs, const std::stri
   manifest->number_ = load_le64(current.data() + 32);
 
   const std::string log_path = file_path(dir, FileType::kManifest, manifest->number_);
-  TM_ASSIGN(auto log, LogFileReader::open(fs, log_path, LogKind::kManifest, manifest->database_id_, manifest->number_));
+  auto opened =
+      LogFileReader::open(fs, log_path, LogKind::kManifest, manifest->database_id_, manifest->number_);
+  if (!opened) {
+    const bool missing = opened.error().code == ErrorCode::kNotFound;
+    return fail(missing ? ErrorCode::kCorruption : opened.error().code,
+                missing ? log_path + ", which CURRENT names, is missing" : opened.error().message);
+  }
+  LogFileReader& log = *opened;
   bool any = false;
   while (true) {
     const uint64_t offset = log.offset();
@@ -146,7 +159,13 @@ Result<std::unique_ptr<Manifest>> Manifest::open(FileSystem& fs, const std::stri
   return manifest;
 }
 
-Status Manifest::roll() {
+bool Manifest::is_current_file(FileSystem& fs, const std::string& dir) {
+  const auto bytes = read_file(fs, file_path(dir, FileType::kCurrent, 0), 4096);
+  return bytes && bytes->starts_with(kCurrentMagic);
+}
+
+Status Manifest::roll(const std::vector<ManifestEdit>& edits) {
+  for (const ManifestEdit& edit : edits) TM_TRY(state_.apply(edit));
   const uint64_t number = new_file_number();
   const uint64_t old_number = number_;
   TM_ASSIGN(auto file, fs_.open(file_path(dir_, FileType::kManifest, number), OpenMode::kCreate));
@@ -156,13 +175,22 @@ Status Manifest::roll() {
   record += encode_manifest_edit(state_.as_snapshot());
   finish_record(record, log_salt(LogKind::kManifest, database_id_, number), kLogHeaderBytes, 0);
   bytes += record;
+  const uint64_t allocated = 2 * bytes.size() + kEditBytes;
+  // Until CURRENT names it the new file is nothing: its failures leave the old one in force.
+  TM_TRY(file->allocate(0, allocated));
   TM_TRY(file->write_at(0, bytes));
   TM_TRY(file->sync_data());
   TM_TRY(fs_.sync_dir(dir_));
-  TM_TRY(write_file_atomically(fs_, file_path(dir_, FileType::kCurrent, 0), encode_current(database_id_, number)));
+  if (Status named = write_file_atomically(fs_, file_path(dir_, FileType::kCurrent, 0),
+                                           encode_current(database_id_, number));
+      !named) {
+    broken_ |= named.error().code != ErrorCode::kNoSpace;
+    return named;
+  }
+  allocated_ = allocated;
   file_ = std::move(file);
   number_ = number;
-  end_ = snapshot_bytes_ = bytes.size();
+  end_ = bytes.size();
   // Of no use any more; recovery removes it if this does not.
   if (old_number != 0) (void)fs_.remove(file_path(dir_, FileType::kManifest, old_number)).has_value();
   return {};
@@ -172,29 +200,39 @@ Status Manifest::append(const ManifestEdit& edit) {
   std::string record(kRecordHeaderBytes, '\0');
   record += encode_manifest_edit(edit);
   finish_record(record, log_salt(LogKind::kManifest, database_id_, number_), end_, end_);
+  if (end_ + record.size() > allocated_) {
+    TM_TRY(file_->allocate(allocated_, end_ + record.size() - allocated_));
+    allocated_ = end_ + record.size();
+  }
+  // A record that was not written whole is no record; the next one takes its place.
   TM_TRY(file_->write_at(end_, record));
-  TM_TRY(file_->sync_data());
+  if (Status synced = file_->sync_data(); !synced) {
+    broken_ = true;
+    return synced;
+  }
   end_ += record.size();
+  return {};
+}
+
+Status Manifest::close() {
+  if (broken_ || file_ == nullptr) return {};
+  TM_TRY(append({}));
+  (void)file_->truncate(end_).has_value();  // gives back what was reserved; best effort
   return {};
 }
 
 Status Manifest::apply(const ManifestEdit& edit) {
   if (broken_)
-    return fail(ErrorCode::kReadOnly, "an earlier write to the manifest in " + dir_ + " failed; reopen the database");
+    return fail(ErrorCode::kReadOnly,
+                "an earlier write to the manifest in " + dir_ + " failed; reopen the database");
   ManifestEdit complete = edit;
   complete.next_file_number = state_.next_file_number;
   ManifestState next = state_;
   TM_TRY(next.apply(complete));
-  // The first edit that does not fit starts a new file, which begins with the state before it.
-  Status written = end_ - snapshot_bytes_ > kRollBytes + snapshot_bytes_ ? roll() : Status();
-  if (written) {
-    complete.next_file_number = state_.next_file_number;
-    written = append(complete);
-  }
-  if (!written) {
-    broken_ = true;
-    return written;
-  }
+  // The first edit that may not fit starts a new file, which begins with the state before it.
+  if (end_ + record_bytes(encode_manifest_edit(complete).size()) > allocated_) TM_TRY(roll());
+  complete.next_file_number = state_.next_file_number;
+  TM_TRY(append(complete));
   next.next_file_number = state_.next_file_number;
   state_ = std::move(next);
   return {};

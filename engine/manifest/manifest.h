@@ -5,6 +5,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "engine/base/status.h"
 #include "engine/format/manifest_edit.h"
@@ -24,12 +25,12 @@ struct ManifestState {
   int64_t flushed_timestamp_ms = 0;
   Versionstamp horizon;
   int64_t retention_clock_ms = 0;
-  std::map<uint64_t, PlacedSegment> segments;   // by number
-  std::map<uint64_t, ChangeFileMeta> changes;   // by number
+  std::map<uint64_t, PlacedSegment> segments;  // by number
+  std::map<uint64_t, ChangeFileMeta> changes;  // by number
 
-  // kCorruption if the edit cannot follow this state: a file added twice or removed without being there, a flushed
-  // stamp that goes back, live segments of one level (but level 0) that overlap. A horizon or retention clock below
-  // what was counts for nothing: neither goes back.
+  // kCorruption if the edit cannot follow this state: a file added twice or removed without being there, a
+  // flushed stamp that goes back, live segments of one level (but level 0) that overlap. A horizon or
+  // retention clock below what was counts for nothing: neither goes back.
   Status apply(const ManifestEdit& edit);
   // One edit that makes this state out of nothing.
   ManifestEdit as_snapshot() const;
@@ -44,19 +45,29 @@ class Manifest {
   // Reads what CURRENT names. Nothing is written before roll().
   static Result<std::unique_ptr<Manifest>> open(FileSystem& fs, const std::string& dir);
 
+  // Whether the folder's CURRENT begins as ours do.
+  static bool is_current_file(FileSystem& fs, const std::string& dir);
+
   const std::string& database_id() const { return database_id_; }
   const ManifestState& state() const { return state_; }
   uint64_t file_number() const { return number_; }
 
-  // Starts a new manifest file that begins with the whole state, and points CURRENT to it.
-  Status roll();
-  // Makes one edit durable, then part of state(). After an error of the machine every later call fails with
-  // kReadOnly: what the file holds is in doubt. kCorruption (a rule of ManifestState broken) changes nothing.
+  // Starts a new manifest file that begins with the whole state, the edits given applied, and points CURRENT
+  // to it: that vouches for them.
+  Status roll(const std::vector<ManifestEdit>& edits = {});
+  // Vouches for the last edit, so that damage to it cannot pass for a torn tail. Nothing may be applied
+  // afterwards.
+  Status close();
+  // Makes one edit durable, then part of state(). After a failed sync every later call fails with
+  // kReadOnly: what the file holds is in doubt. kNoSpace: nothing was changed. kCorruption (a rule of
+  // ManifestState broken) changes nothing.
   Status apply(const ManifestEdit& edit);
 
   // Numbers for new files, never used before.
   uint64_t new_file_number() { return state_.next_file_number++; }
-  void skip_file_numbers(uint64_t at_least) { state_.next_file_number = std::max(state_.next_file_number, at_least); }
+  void skip_file_numbers(uint64_t at_least) {
+    state_.next_file_number = std::max(state_.next_file_number, at_least);
+  }
 
  private:
   Manifest(FileSystem& fs, std::string dir) : fs_(fs), dir_(std::move(dir)) {}
@@ -69,7 +80,7 @@ class Manifest {
   uint64_t number_ = 0;         // of the file that CURRENT names
   std::unique_ptr<File> file_;  // open for appending, after roll()
   uint64_t end_ = 0;
-  uint64_t snapshot_bytes_ = 0;
+  uint64_t allocated_ = 0;
   bool broken_ = false;
 };
 

@@ -14,7 +14,8 @@ class Arena {
   // Aligned to 8 bytes. Lives as long as the arena.
   char* allocate(size_t size) {
     size = (size + 7) & ~size_t{7};
-    if (size > left_) [[unlikely]] return allocate_slow(size);
+    if (size > left_) [[unlikely]]
+      return allocate_slow(size);
     char* p = next_;
     next_ += size;
     left_ -= size;

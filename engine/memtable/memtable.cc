@@ -5,8 +5,8 @@
 
 #include "engine/base/check.h"
 
-// A skip list with a branching factor of four. A node is one piece of memory: links, key and value together, so that
-// a step of a search touches one place. Links are published with release stores, bottom level first.
+// A skip list with a branching factor of four. A node is one piece of memory: links, key and value together,
+// so that a step of a search touches one place. Links are published with release stores, bottom level first.
 
 namespace tidemark {
 
@@ -15,7 +15,8 @@ Memtable::Memtable() : head_(new_node({}, {}, kMaxHeight)) {
 }
 
 Memtable::Node* Memtable::new_node(std::string_view key, std::string_view value, int height) {
-  const size_t size = sizeof(Node) + static_cast<size_t>(height) * sizeof(std::atomic<Node*>) + key.size() + value.size();
+  const size_t size =
+      sizeof(Node) + static_cast<size_t>(height) * sizeof(std::atomic<Node*>) + key.size() + value.size();
   char* memory = arena_.allocate(size);
   Node* node = new (memory) Node;
   node->key_size = static_cast<uint16_t>(key.size());
@@ -49,7 +50,8 @@ Memtable::Node* Memtable::find(std::string_view key, Versionstamp stamp, Node** 
 Memtable::Node* Memtable::find_before(std::string_view key, Versionstamp stamp) const {
   Node* node = head_;
   for (int level = height_.load(std::memory_order_relaxed) - 1; level >= 0; --level) {
-    for (Node* next = node->next(level); next != nullptr && before(next, key, stamp); next = node->next(level))
+    for (Node* next = node->next(level); next != nullptr && before(next, key, stamp);
+         next = node->next(level))
       node = next;
   }
   return node == head_ ? nullptr : node;
@@ -86,7 +88,8 @@ void Memtable::add(WriteKind kind, std::string_view key, std::string_view value)
     const int known = height_.load(std::memory_order_relaxed);
     if (height > known) {
       for (int i = known; i < height; ++i) previous[i] = head_;
-      height_.store(height, std::memory_order_relaxed);  // readers that see it early find null links of the head
+      height_.store(height,
+                    std::memory_order_relaxed);  // readers that see it early find null links of the head
     }
     find(key, last_stamp_, previous);
   }

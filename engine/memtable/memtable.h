@@ -1,8 +1,9 @@
-// The newest versions, in memory: a skip list in the order of entries, and the list of commits in their order.
+// The newest versions, in memory: a skip list in the order of entries, and the list of commits in their
+// order.
 //
-// One writer at a time; any number of readers beside it, without locks. A reader finds every entry whose insert
-// happened before (in the sense of the memory model) and may or may not find later ones: readers go by versionstamps
-// at or below the head, which moves only after the inserts.
+// One writer at a time; any number of readers beside it, without locks. A reader finds every entry whose
+// insert happened before (in the sense of the memory model) and may or may not find later ones: readers go by
+// versionstamps at or below the head, which moves only after the inserts.
 #pragma once
 
 #include <array>
@@ -87,7 +88,8 @@ class Memtable {
     Versionstamp stamp() const { return {number, tail}; }
     // Followed by `height` links, then the key, then the value.
     std::atomic<Node*>* links() const {
-      return reinterpret_cast<std::atomic<Node*>*>(reinterpret_cast<char*>(const_cast<Node*>(this)) + sizeof(Node));
+      return reinterpret_cast<std::atomic<Node*>*>(reinterpret_cast<char*>(const_cast<Node*>(this)) +
+                                                   sizeof(Node));
     }
     Node* next(int level) const { return links()[level].load(std::memory_order_acquire); }
     std::string_view key() const { return {reinterpret_cast<const char*>(links() + height), key_size}; }
@@ -127,7 +129,9 @@ class Memtable {
 class Memtable::Iterator final : public EntryIterator {
  public:
   explicit Iterator(const Memtable& table) : table_(table) {}
-  bool seek(std::string_view key, Versionstamp stamp) override { return set(table_.find(key, stamp, nullptr)); }
+  bool seek(std::string_view key, Versionstamp stamp) override {
+    return set(table_.find(key, stamp, nullptr));
+  }
   bool seek_before(std::string_view key) override {
     return set(key.empty() ? table_.find_last() : table_.find_before(key, Versionstamp::max()));
   }

@@ -15,16 +15,20 @@ enum Wake : uint32_t { kAnswered = 1, kLead = 2 };
 // A record is closed at this size, and no more are begun while so much waits for the syncer.
 constexpr uint64_t kBatchBytes = uint64_t{1} << 20;
 constexpr uint64_t kPendingBytesMax = uint64_t{16} << 20;
-// A memtable in which scans passed over hidden entries this many times over is flushed early: then queues and mass
-// deletions leave it.
+// A memtable in which scans passed over hidden entries this many times over is flushed early: then queues and
+// mass deletions leave it.
 constexpr uint64_t kWadingFactor = 4;
 constexpr uint64_t kWadingEntriesMin = 4096;
 
-Error shut_down() { return {ErrorCode::kShutdown, "the database is being closed"}; }
+Error shut_down() {
+  return {ErrorCode::kShutdown, "the database is being closed"};
+}
 
 }  // namespace
 
-uint64_t CommitPipeline::Batch::end() const { return base + record_bytes(record.size() - kRecordHeaderBytes); }
+uint64_t CommitPipeline::Batch::end() const {
+  return base + record_bytes(record.size() - kRecordHeaderBytes);
+}
 
 CommitPipeline::CommitPipeline(Setup setup)
     : options_(setup.options),
@@ -154,7 +158,8 @@ void CommitPipeline::seal(Batch& batch, std::vector<Batch>& sealed) {
 }
 
 Status CommitPipeline::switch_memtable(Batch& batch, std::vector<Batch>& sealed) {
-  auto wal = WalWriter::create(versions_.fs(), versions_.dir(), versions_.database_id(), versions_.new_file_number());
+  auto wal = WalWriter::create(versions_.fs(), versions_.dir(), versions_.database_id(),
+                               versions_.new_file_number());
   if (!wal) return std::unexpected<Error>(std::move(wal).error());
   seal(batch, sealed);
   wal_ = std::move(*wal);
@@ -181,10 +186,11 @@ void CommitPipeline::validate_one(CommitRequest& request, Batch& batch) {
     return;
   }
   transaction.seal();
-  Status fits = transaction.bytes() <= options_.max_transaction_bytes
-                    ? batch.wal->reserve(batch.end())
-                    : fail(ErrorCode::kInvalidArgument, "the transaction is larger than " +
-                                                            std::to_string(options_.max_transaction_bytes) + " bytes");
+  Status fits =
+      transaction.bytes() <= options_.max_transaction_bytes
+          ? batch.wal->reserve(batch.end())
+          : fail(ErrorCode::kInvalidArgument, "the transaction is larger than " +
+                                                  std::to_string(options_.max_transaction_bytes) + " bytes");
   if (!fits) {
     transaction.abandon();
     outcome.status = std::move(fits);
@@ -204,7 +210,8 @@ bool CommitPipeline::validate_ingest(CommitRequest& request, Batch& batch, std::
   Versionstamp lowest = ingest.last_stamp;
   for (const SegmentMeta& meta : ingest.segments) lowest = std::min(lowest, meta.min_stamp);
   if (lowest <= last_.stamp || ingest.timestamp_ms < last_.timestamp_ms) {
-    outcome.status = fail(ErrorCode::kInvalidArgument, "the segments are not newer than the head, " + last_.stamp.hex());
+    outcome.status =
+        fail(ErrorCode::kInvalidArgument, "the segments are not newer than the head, " + last_.stamp.hex());
     attach(batch, request);
     return true;
   }
@@ -260,8 +267,8 @@ void CommitPipeline::validate_queue() {
   queue_last_ = nullptr;
   // The newest record that the syncer has not taken is continued.
   Batch batch;
-  const bool continued = !pending_.empty() && pending_.back().record.size() < kBatchBytes &&
-                         pending_.back().ingest == nullptr;
+  const bool continued =
+      !pending_.empty() && pending_.back().record.size() < kBatchBytes && pending_.back().ingest == nullptr;
   if (continued) {
     batch = std::move(pending_.back());
     pending_.pop_back();
@@ -299,7 +306,8 @@ void CommitPipeline::validate_queue() {
           stalled = true;
           break;
         }
-        ready = fail(ErrorCode::kNoSpace, "the disk is full: " + versions_.dir() + " takes no writes until there is room");
+        ready = fail(ErrorCode::kNoSpace,
+                     "the disk is full: " + versions_.dir() + " takes no writes until there is room");
       }
     }
     CommitRequest& request = *std::exchange(next, next->next_);
@@ -317,6 +325,12 @@ void CommitPipeline::validate_queue() {
     pending_bytes_ += b.record.size();
     pending_.push_back(std::move(b));
   }
+  CommitRequest* refused = nullptr;
+  if (next != nullptr && refused_) {  // refuse() came in between and did not see these
+    refused = std::exchange(next, nullptr);
+    for (CommitRequest* r = refused; r != nullptr; r = r->next_)
+      r->outcome_.status = std::unexpected<Error>(*refused_);
+  }
   if (next != nullptr) {  // back to the front of the queue
     CommitRequest* last = next;
     while (last->next_ != nullptr) last = last->next_;
@@ -325,10 +339,15 @@ void CommitPipeline::validate_queue() {
     queue_first_ = next;
   }
   // Looked at again under the lock: a flush that ended meanwhile will not come to end the stall.
-  stalled_ = (stalled && versions_.frozen_count() >= static_cast<size_t>(options_.max_frozen_memtables)) ||
+  stalled_ = (stalled && !disk_full_ &&
+              versions_.frozen_count() >= static_cast<size_t>(options_.max_frozen_memtables)) ||
              (flush_first && versions_.frozen_count() > 0);
   validating_ = false;
   changed_.notify_all();
+  if (refused == nullptr) return;
+  mutex_.unlock();
+  answer(refused);
+  mutex_.lock();
 }
 
 Status CommitPipeline::write_group(std::vector<Batch>& group) {
@@ -407,8 +426,11 @@ bool CommitPipeline::sync_pending(const Signal* own) {
   mutex_.lock();
   if (!written) {
     const Error& cause = written.error();
-    if (log_) log_(LogLevel::kError, "commits stop, the database is read-only until it is reopened: " + cause.message);
-    refused_ = Error{ErrorCode::kReadOnly, "the database takes no writes since an earlier failure: " + cause.message};
+    if (log_)
+      log_(LogLevel::kError,
+           "commits stop, the database is read-only until it is reopened: " + cause.message);
+    refused_ = Error{ErrorCode::kReadOnly,
+                     "the database takes no writes since an earlier failure: " + cause.message};
     // What was validated behind the failed group saw it: it fails with it. What was not is refused.
     while (validating_) changed_.wait(mutex_);
     collect(pending_);
@@ -416,7 +438,8 @@ bool CommitPipeline::sync_pending(const Signal* own) {
     pending_bytes_ = 0;
     for (CommitRequest* r = first; r != nullptr; r = r->next_) {
       r->outcome_ = {};
-      r->outcome_.status = fail(ErrorCode::kUnknownOutcome, "it is not known whether the commit is durable: " + cause.message);
+      r->outcome_.status =
+          fail(ErrorCode::kUnknownOutcome, "it is not known whether the commit is durable: " + cause.message);
     }
     for (CommitRequest* r = queue_first_; r != nullptr; r = r->next_)
       r->outcome_.status = std::unexpected<Error>(*refused_);
@@ -430,7 +453,8 @@ bool CommitPipeline::sync_pending(const Signal* own) {
   spare_group_ = std::move(group);
   syncing_ = false;
   bool leaves = false;
-  for (CommitRequest* r = first; own != nullptr && r != nullptr && !leaves; r = r->next_) leaves = r->waiter_ == own;
+  for (CommitRequest* r = first; own != nullptr && r != nullptr && !leaves; r = r->next_)
+    leaves = r->waiter_ == own;
   // Whoever leads the next group should start before this one's answers go out.
   if (leaves) hand_over();
   changed_.notify_all();

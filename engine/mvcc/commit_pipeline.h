@@ -1,10 +1,10 @@
 // The write path: from queued transactions to durable, visible, answered commits.
 //
-// Two roles, each taken by whatever thread is at hand (a caller that waits, or one of the commit lane), never by two
-// at once. The validator runs queued transactions in order against the newest state, stages them in a WAL record and
-// puts their writes into the memtable, above the head and so unseen. The syncer takes all records that are ready as
-// one group: one write each, one sync, then the head moves and the group is answered. So a group is what was
-// validated while the one before was being synced.
+// Two roles, each taken by whatever thread is at hand (a caller that waits, or one of the commit lane), never
+// by two at once. The validator runs queued transactions in order against the newest state, stages them in a
+// WAL record and puts their writes into the memtable, above the head and so unseen. The syncer takes all
+// records that are ready as one group: one write each, one sync, then the head moves and the group is
+// answered. So a group is what was validated while the one before was being synced.
 #pragma once
 
 #include <atomic>
@@ -54,9 +54,10 @@ class CommitPipeline {
 
   void submit(CommitRequest& request) TM_EXCLUDES(mutex_);
   CommitOutcome commit(CommitRequest& request) TM_EXCLUDES(mutex_);
-  // Publishes finished segments: one record names them, then they are part of the database, all at once. What was
-  // committed before is in segments by then (so that what is published lies above it for every reader): writers wait
-  // for that flush. kInvalidArgument unless every stamp is above the head. The caller has synced the folder.
+  // Publishes finished segments: one record names them, then they are part of the database, all at once. What
+  // was committed before is in segments by then (so that what is published lies above it for every reader):
+  // writers wait for that flush. kInvalidArgument unless every stamp is above the head. The caller has synced
+  // the folder.
   CommitOutcome ingest(const WalIngest& segments) TM_EXCLUDES(mutex_);
   Head::Value head() const { return head_.get(); }
 
@@ -68,7 +69,8 @@ class CommitPipeline {
   void kick() TM_EXCLUDES(mutex_);
   // From now on commits are refused with this error (a background failure). The first call counts.
   void refuse(Error error) TM_EXCLUDES(mutex_);
-  // Frozen memtables cannot be flushed for lack of space: commits that would need another are refused meanwhile.
+  // Frozen memtables cannot be flushed for lack of space: commits that would need another are refused
+  // meanwhile.
   void set_disk_full(bool full) TM_EXCLUDES(mutex_);
 
   // Refuses new commits, finishes those it has, writes the final promise.
@@ -87,7 +89,7 @@ class CommitPipeline {
     std::shared_ptr<WalWriter> wal;
     bool starts_wal = false;
     const WalIngest* ingest = nullptr;  // the record says this, and nothing else
-    CommitRequest* first = nullptr;  // all requests, in order
+    CommitRequest* first = nullptr;     // all requests, in order
     CommitRequest* tail = nullptr;
     uint64_t end() const;
   };
@@ -135,7 +137,7 @@ class CommitPipeline {
   std::string spare_record_ TM_GUARDED_BY(mutex_);
   bool validating_ TM_GUARDED_BY(mutex_) = false;
   bool syncing_ TM_GUARDED_BY(mutex_) = false;
-  int tasks_ TM_GUARDED_BY(mutex_) = 0;  // posted to the commit lane and not ended
+  int tasks_ TM_GUARDED_BY(mutex_) = 0;         // posted to the commit lane and not ended
   bool stalled_ TM_GUARDED_BY(mutex_) = false;  // too many frozen memtables
   bool disk_full_ TM_GUARDED_BY(mutex_) = false;
   bool freeze_wanted_ TM_GUARDED_BY(mutex_) = false;

@@ -57,7 +57,11 @@ bool MergingIterator::show() {
   return valid_ = true;
 }
 
-bool MergingIterator::seek_before(std::string_view) { TM_CHECK(false); }
-bool MergingIterator::prev() { TM_CHECK(false); }
+bool MergingIterator::seek_before(std::string_view) {
+  TM_CHECK(false);
+}
+bool MergingIterator::prev() {
+  TM_CHECK(false);
+}
 
 }  // namespace tidemark

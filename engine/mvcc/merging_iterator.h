@@ -10,7 +10,8 @@ namespace tidemark {
 
 class MergingIterator final : public EntryIterator {
  public:
-  explicit MergingIterator(std::vector<std::unique_ptr<EntryIterator>> sources) : sources_(std::move(sources)) {}
+  explicit MergingIterator(std::vector<std::unique_ptr<EntryIterator>> sources)
+      : sources_(std::move(sources)) {}
 
   bool seek(std::string_view key, Versionstamp stamp) override;
   bool next() override;

@@ -3,9 +3,9 @@
 #include "engine/format/filter.h"
 #include "engine/mvcc/visibility.h"
 
-// Memtables, level 0 and the deeper levels are each newer than what comes after, key by key: the first version at or
-// below the read's versionstamp is the newest of them. Versions that have left this order stand in history, where
-// all runs that may hold something visible are asked.
+// Memtables, level 0 and the deeper levels are each newer than what comes after, key by key: the first
+// version at or below the read's versionstamp is the newest of them. Versions that have left this order stand
+// in history, where all runs that may hold something visible are asked.
 
 namespace tidemark {
 namespace {
@@ -18,8 +18,8 @@ Result<std::optional<Found>> read_segment(const SegmentFile& segment, std::strin
   return reader->get(key, hash, at, options);
 }
 
-Result<std::optional<Found>> read_live(const Version& version, std::string_view key, uint64_t hash, Versionstamp at,
-                                       const SegmentReadOptions& options) {
+Result<std::optional<Found>> read_live(const Version& version, std::string_view key, uint64_t hash,
+                                       Versionstamp at, const SegmentReadOptions& options) {
   for (const SegmentRef& segment : version.live[0]) {
     const SegmentMeta& meta = segment->meta();
     if (key < meta.smallest_key || key > meta.largest_key || meta.min_stamp > at) continue;
@@ -53,7 +53,8 @@ Result<std::optional<PointRead>> read_point(const ReadState& state, std::string_
   for (const HistoryRun& run : version.history) {
     if (run.max_superseded <= at || run.min_stamp > at) continue;
     const SegmentFile* segment = covering(run.segments, key);
-    if (segment == nullptr || !visible(segment->meta().min_stamp, segment->meta().max_superseded, at)) continue;
+    if (segment == nullptr || !visible(segment->meta().min_stamp, segment->meta().max_superseded, at))
+      continue;
     TM_ASSIGN(std::optional<Found> found, read_segment(*segment, key, hash, at, options));
     if (found && visible(found->stamp, found->superseded, at) && (!best || found->stamp > best->stamp))
       best = std::move(found);
@@ -70,8 +71,10 @@ bool live_may_contain(const Version& version, size_t from_level, std::string_vie
   for (size_t level = from_level; level < kLevels; ++level) {
     if (level == 0) {
       for (const SegmentRef& segment : version.live[0])
-        if (segment->meta().smallest_key <= key && key <= segment->meta().largest_key && may(*segment)) return true;
-    } else if (const SegmentFile* segment = covering(version.live[level], key); segment != nullptr && may(*segment)) {
+        if (segment->meta().smallest_key <= key && key <= segment->meta().largest_key && may(*segment))
+          return true;
+    } else if (const SegmentFile* segment = covering(version.live[level], key);
+               segment != nullptr && may(*segment)) {
       return true;
     }
   }

@@ -5,9 +5,9 @@
 #include "engine/mvcc/run_iterator.h"
 #include "engine/mvcc/visibility.h"
 
-// Key by key: of all sources the nearest key in the direction of the scan is chosen; each source that stands on it is
-// put on the version that the read sees, if it has one; the newest of these is given out, from where it lies. A
-// source that would have to step over many versions of one key seeks instead.
+// Key by key: of all sources the nearest key in the direction of the scan is chosen; each source that stands
+// on it is put on the version that the read sees, if it has one; the newest of these is given out, from where
+// it lies. A source that would have to step over many versions of one key seeks instead.
 
 namespace tidemark {
 namespace {

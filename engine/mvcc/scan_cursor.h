@@ -39,8 +39,8 @@ class ScanCursor final : public Cursor {
   Status leave_key();
   Result<bool> settle_on_key();
   bool in_range(std::string_view key) const;
-  // Puts one source at the version of the current key that the read sees: true if it has one. Otherwise the source
-  // stands beyond the key in the direction of the scan.
+  // Puts one source at the version of the current key that the read sees: true if it has one. Otherwise the
+  // source stands beyond the key in the direction of the scan.
   bool find_visible(EntryIterator& source);
   bool step(EntryIterator& source) { return ++steps_, reverse_ ? source.prev() : source.next(); }
   Status check(const EntryIterator& source) const;
@@ -54,8 +54,8 @@ class ScanCursor final : public Cursor {
 
   std::vector<std::unique_ptr<EntryIterator>> sources_;
   bool positioned_ = false;
-  EntryIterator* best_ = nullptr;    // stands on the entry given out
-  std::string key_;                  // the current key
+  EntryIterator* best_ = nullptr;       // stands on the entry given out
+  std::string key_;                     // the current key
   std::vector<EntryIterator*> on_key_;  // sources that stand on the current key, best_ among them
   uint64_t steps_ = 0;
   uint64_t skipped_ = 0;  // keys not given out

@@ -6,7 +6,8 @@ namespace tidemark {
 
 class SnapshotRegistry::Pin final : public Snapshot {
  public:
-  Pin(std::shared_ptr<SnapshotRegistry> registry, Versionstamp at) : registry_(std::move(registry)), at_(at) {}
+  Pin(std::shared_ptr<SnapshotRegistry> registry, Versionstamp at)
+      : registry_(std::move(registry)), at_(at) {}
   ~Pin() override { registry_->unpin(at_); }
   Versionstamp versionstamp() const override { return at_; }
 

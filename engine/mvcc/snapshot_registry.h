@@ -19,8 +19,8 @@ class SnapshotRegistry : public std::enable_shared_from_this<SnapshotRegistry> {
   // kBeyondHorizon, naming the range, unless horizon <= at <= head.
   Result<std::shared_ptr<Snapshot>> pin(Versionstamp at, Versionstamp head);
   Versionstamp horizon() const;
-  // Moves the horizon to `target`, but not beyond the oldest pin, and never back. Gives where it now is: versions
-  // superseded at or below that may be dropped once it is durable.
+  // Moves the horizon to `target`, but not beyond the oldest pin, and never back. Gives where it now is:
+  // versions superseded at or below that may be dropped once it is durable.
   Versionstamp advance(Versionstamp target);
 
  private:

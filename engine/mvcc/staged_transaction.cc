@@ -66,7 +66,8 @@ void StagedTransaction::stage(WriteKind kind, std::string_view key, std::string_
   s.value_size = static_cast<uint32_t>(value.size());
   s.value_begin = record_.size() - value.size();
   s.key_size = static_cast<uint32_t>(key.size());
-  s.key_begin = kind == WriteKind::kPut ? s.begin + 1 + varint_bytes(key.size()) : record_.size() - key.size();
+  s.key_begin =
+      kind == WriteKind::kPut ? s.begin + 1 + varint_bytes(key.size()) : record_.size() - key.size();
   s.kind = kind;
   s.replaced = false;
   writes_.push_back(s);

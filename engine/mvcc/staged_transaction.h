@@ -1,5 +1,5 @@
-// A transaction being run: reads the newest state, and writes straight into the WAL record that its group will
-// become, from where they are taken back if it aborts.
+// A transaction being run: reads the newest state, and writes straight into the WAL record that its group
+// will become, from where they are taken back if it aborts.
 #pragma once
 
 #include <cstdint>
@@ -27,7 +27,8 @@ class StagedTransaction final : public Transaction {
   void put(std::string_view key, std::string_view value) override { stage(WriteKind::kPut, key, value); }
   void erase(std::string_view key) override { stage(WriteKind::kTombstone, key, {}); }
 
-  // Completes the commit in the record: writes that later ones of the same transaction replaced are taken out.
+  // Completes the commit in the record: writes that later ones of the same transaction replaced are taken
+  // out.
   void seal();
   // Takes everything back out of the record.
   void abandon() { record_.resize(begin_); }

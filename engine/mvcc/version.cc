@@ -15,10 +15,11 @@ SortedRun::const_iterator first_reaching(const SortedRun& run, std::string_view 
 
 RunRange overlapping(const SortedRun& run, std::string_view start, std::string_view end) {
   const auto from = first_reaching(run, start);
-  const auto to = end.empty() ? run.end()
-                              : std::lower_bound(from, run.end(), end, [](const SegmentRef& s, std::string_view k) {
-                                  return s->meta().smallest_key < k;
-                                });
+  const auto to = end.empty()
+                      ? run.end()
+                      : std::lower_bound(from, run.end(), end, [](const SegmentRef& s, std::string_view k) {
+                          return s->meta().smallest_key < k;
+                        });
   return {static_cast<size_t>(from - run.begin()), static_cast<size_t>(to - run.begin())};
 }
 

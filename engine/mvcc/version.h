@@ -35,7 +35,8 @@ struct HistoryRun {
 
 // Immutable.
 struct Version {
-  // Level 0: newest first, may overlap. Deeper levels: sorted runs, each older than the one above, key by key.
+  // Level 0: newest first, may overlap. Deeper levels: sorted runs, each older than the one above, key by
+  // key.
   std::array<SortedRun, kLevels> live;
   std::vector<HistoryRun> history;  // in no order
   uint64_t live_bytes(size_t level) const { return run_bytes(live[level]); }

@@ -103,6 +103,11 @@ Status VersionSet::apply(const ManifestEdit& edit, const Memtable* flushed) {
   return {};
 }
 
+Status VersionSet::close() {
+  MutexLock lock(manifest_mutex_);
+  return manifest_->close();
+}
+
 uint64_t VersionSet::new_file_number() {
   MutexLock lock(manifest_mutex_);
   return manifest_->new_file_number();

@@ -20,7 +20,8 @@ namespace tidemark {
 // Any thread, unless said otherwise.
 class VersionSet {
  public:
-  VersionSet(FileSystem& fs, std::string dir, OpenSegments& open_segments, std::unique_ptr<Manifest> manifest);
+  VersionSet(FileSystem& fs, std::string dir, OpenSegments& open_segments,
+             std::unique_ptr<Manifest> manifest);
 
   const std::string& dir() const { return dir_; }
   const std::string& database_id() const { return database_id_; }
@@ -28,9 +29,11 @@ class VersionSet {
 
   // The newest state. A short lock that nobody holds during I/O, one of several so that readers seldom meet.
   std::shared_ptr<const ReadState> acquire() const;
-  // Whether the memtable is still the active one. A reader that acquires a state, then reads the head, then finds
-  // its active memtable still in place, knows that every commit up to that head is in its state.
-  bool is_active(const Memtable* memtable) const { return active_.load(std::memory_order_acquire) == memtable; }
+  // Whether the memtable is still the active one. A reader that acquires a state, then reads the head, then
+  // finds its active memtable still in place, knows that every commit up to that head is in its state.
+  bool is_active(const Memtable* memtable) const {
+    return active_.load(std::memory_order_acquire) == memtable;
+  }
 
   // The validator only: the active memtable, if there is one, is frozen, and `next` takes its place.
   void switch_memtable(std::shared_ptr<Memtable> next);
@@ -39,6 +42,9 @@ class VersionSet {
 
   // Makes an edit durable, then current. `flushed`, if given, is the oldest frozen memtable, now in segments.
   Status apply(const ManifestEdit& edit, const Memtable* flushed = nullptr) TM_EXCLUDES(manifest_mutex_);
+
+  // The last edit is vouched for. Nothing is applied afterwards.
+  Status close() TM_EXCLUDES(manifest_mutex_);
 
   uint64_t new_file_number() TM_EXCLUDES(manifest_mutex_);
   ManifestState manifest_state() const TM_EXCLUDES(manifest_mutex_);

@@ -6,8 +6,9 @@
 
 namespace tidemark {
 
-// Pure. No delay below `slowdown` segments in level 0; from there the rate that is let through falls with the square
-// of the distance to `stop`, from 128 MiB/s to 2 MiB/s, and stays there. Never more than 100 ms at once.
+// Pure. No delay below `slowdown` segments in level 0; from there the rate that is let through falls with the
+// square of the distance to `stop`, from 128 MiB/s to 2 MiB/s, and stays there. Never more than 100 ms at
+// once.
 inline int64_t write_delay_us(uint64_t bytes, size_t level0_segments, int slowdown, int stop) {
   const auto segments = static_cast<double>(level0_segments);
   if (segments < slowdown || stop <= slowdown) return 0;

@@ -13,12 +13,14 @@
 #include "engine/log/log_file_reader.h"
 
 // 1. The manifest says which segments, change files and WAL files there must be.
-// 2. The WAL files are read in order. Each names its predecessor and how much of it counts, so that a missing file, or
+// 2. The WAL files are read in order. Each names its predecessor and how much of it counts, so that a missing
+// file, or
 //    a record lost from the middle, is found.
-// 3. What was written above the last promise may be in the system's memory only, even after it has been read back: it
-//    is copied into a new WAL file and synced. A small log is copied whole, so that files do not add up. An old WAL
-//    file is never written again.
-// 4. The manifest is rolled and told of the new WAL file. Only now is the database served, and leftovers removed.
+// 3. What was written above the last promise may be in the system's memory only, even after it has been read
+// back: it
+//    is copied into a new WAL file and synced. A small log is copied whole, so that files do not add up. An
+//    old WAL file is never written again.
+// 4. The manifest is rolled into a new file that knows of it. Only now is the database served.
 
 namespace tidemark {
 namespace {
@@ -47,13 +49,26 @@ Result<Listing> list(FileSystem& fs, const std::string& dir) {
     }
     listing.largest_number = std::max(listing.largest_number, parsed->number);
     switch (parsed->type) {
-      case FileType::kWal: listing.wals[parsed->number] = dir + "/" + name; break;
-      case FileType::kSegment: listing.segments.insert(parsed->number); break;
-      case FileType::kChanges: listing.changes.insert(parsed->number); break;
-      case FileType::kManifest: listing.manifests.push_back(*parsed); break;
-      case FileType::kTemporary: listing.temporaries.push_back(dir + "/" + name); break;
-      case FileType::kCurrent: listing.current = true; break;
-      case FileType::kLock: break;
+      case FileType::kWal:
+        listing.wals[parsed->number] = dir + "/" + name;
+        break;
+      case FileType::kSegment:
+        listing.segments.insert(parsed->number);
+        break;
+      case FileType::kChanges:
+        listing.changes.insert(parsed->number);
+        break;
+      case FileType::kManifest:
+        listing.manifests.push_back(*parsed);
+        break;
+      case FileType::kTemporary:
+        listing.temporaries.push_back(dir + "/" + name);
+        break;
+      case FileType::kCurrent:
+        listing.current = true;
+        break;
+      case FileType::kLock:
+        break;
     }
   }
   return listing;
@@ -62,7 +77,8 @@ Result<Listing> list(FileSystem& fs, const std::string& dir) {
 // Puts what the log says into the memtable.
 class Replayer final : public WalVisitor {
  public:
-  Replayer(Memtable& memtable, Head::Value flushed) : memtable_(memtable), last_(flushed), flushed_(flushed) {}
+  Replayer(Memtable& memtable, Head::Value flushed)
+      : memtable_(memtable), last_(flushed), flushed_(flushed) {}
 
   Status on_commit(Versionstamp stamp, int64_t timestamp_ms, uint32_t) override {
     skip_ = stamp <= flushed_.stamp;
@@ -79,9 +95,10 @@ class Replayer final : public WalVisitor {
   }
   Status on_ingest(const WalIngest& ingest) override {
     if (ingest.last_stamp <= flushed_.stamp) return {};  // the manifest knows
-    if (ingest.last_stamp <= last_.stamp || ingest.timestamp_ms < last_.timestamp_ms || memtable_.entries() > 0)
-      return fail(ErrorCode::kCorruption, "published segments up to " + ingest.last_stamp.hex() + " do not follow " +
-                                              last_.stamp.hex());
+    if (ingest.last_stamp <= last_.stamp || ingest.timestamp_ms < last_.timestamp_ms ||
+        memtable_.entries() > 0)
+      return fail(ErrorCode::kCorruption, "published segments up to " + ingest.last_stamp.hex() +
+                                              " do not follow " + last_.stamp.hex());
     flushed_ = last_ = {ingest.last_stamp, ingest.timestamp_ms};
     ingests_.push_back(ingest_edit(ingest));
     return {};
@@ -134,12 +151,15 @@ Result<ReplayedLog> replay(FileSystem& fs, const std::string& database_id,
       if (!record) break;
       if (auto visited = visit_wal_payload(record->payload, replayer); !visited)
         return fail_within(reader.path() + " at offset " + std::to_string(offset), visited.error());
-      if (record->payload.front() == static_cast<char>(WalRecordType::kClose)) continue;  // has made its promise
-      bytes += record->payload.size();
-      if (bytes <= kCopyWholeBytes) all.emplace_back(record->payload);
+      if (record->payload.front() == static_cast<char>(WalRecordType::kClose))
+        continue;  // has made its promise
+      std::string_view payload = record->payload;
+      if (payload.front() == static_cast<char>(WalRecordType::kCopy)) payload.remove_prefix(1);
+      bytes += payload.size();
+      if (bytes <= kCopyWholeBytes) all.emplace_back(payload);
       if (!limit) {
         std::erase_if(tail, [&](const auto& t) { return t.first <= reader.promised(); });
-        tail.emplace_back(record->end, record->payload);
+        tail.emplace_back(record->end, payload);
       }
     }
     if (limit) continue;
@@ -154,11 +174,56 @@ Result<ReplayedLog> replay(FileSystem& fs, const std::string& database_id,
   return log;
 }
 
-void remove_leftovers(FileSystem& fs, const std::string& dir, const Listing& listing, const ManifestState& state,
-                        uint64_t manifest_number) {
+// The WAL files that count, found backwards from the newest: each names the one before it. Others of any
+// number are leftovers of a start or a roll that did not end.
+Result<std::map<uint64_t, std::string>> wal_chain(FileSystem& fs, const std::string& dir,
+                                                  const std::string& database_id,
+                                                  const ManifestState& state) {
+  std::map<uint64_t, std::string> chain;
+  for (uint64_t number = state.newest_wal; number != 0;) {
+    const std::string path = file_path(dir, FileType::kWal, number);
+    TM_ASSIGN(const bool present, fs.exists(path));
+    if (!present) {
+      return fail(
+          ErrorCode::kCorruption,
+          path + " is missing" +
+              (chain.empty() ? "" : ", though " + chain.begin()->second + " names it as the one before it"));
+    }
+    TM_ASSIGN(const LogFileReader reader, LogFileReader::open(fs, path, LogKind::kWal, database_id, number));
+    chain.emplace(number, path);
+    if (number == state.oldest_wal) return chain;
+    number = reader.header().predecessor_number;
+    if (number < state.oldest_wal || number >= chain.begin()->first)
+      return fail(ErrorCode::kCorruption, path +
+                                              " at offset 40: the chain of WAL files does not lead to file " +
+                                              std::to_string(state.oldest_wal));
+  }
+  return chain;
+}
+
+// Beyond the newest that the manifest knows, WAL files hold nothing but copies. A commit in one means that
+// the manifest has lost its last record.
+Status check_unknown_wals(FileSystem& fs, const std::string& database_id, const Listing& listing,
+                          const ManifestState& state, const std::string& manifest_path) {
+  for (auto it = listing.wals.upper_bound(state.newest_wal); it != listing.wals.end(); ++it) {
+    auto reader = LogFileReader::open(fs, it->second, LogKind::kWal, database_id, it->first);
+    if (!reader) {
+      if (reader.error().code == ErrorCode::kCorruption) continue;
+      return std::unexpected<Error>(std::move(reader).error());
+    }
+    for (auto record = reader->next(std::nullopt); record && *record; record = reader->next(std::nullopt))
+      if ((*record)->payload.front() != static_cast<char>(WalRecordType::kCopy))
+        return fail(ErrorCode::kCorruption, manifest_path + ": its last record is lost: " + it->second +
+                                                " holds commits, but the manifest does not know the file");
+  }
+  return {};
+}
+
+void remove_leftovers(FileSystem& fs, const std::string& dir, const Listing& listing,
+                      const ManifestState& state, uint64_t manifest_number) {
   const auto remove = [&](const std::string& path) { (void)fs.remove(path).has_value(); };
   for (const auto& [number, path] : listing.wals)
-    if (number < state.oldest_wal || number > state.newest_wal) remove(path);
+    if (number < state.oldest_wal) remove(path);
   for (uint64_t number : listing.segments)
     if (!state.segments.contains(number)) remove(file_path(dir, FileType::kSegment, number));
   for (uint64_t number : listing.changes)
@@ -168,22 +233,35 @@ void remove_leftovers(FileSystem& fs, const std::string& dir, const Listing& lis
   for (const std::string& path : listing.temporaries) remove(path);
 }
 
-Result<std::unique_ptr<Manifest>> open_or_create_manifest(FileSystem& fs, const std::string& dir,
-                                                          const Listing& listing, bool create_if_missing) {
-  if (listing.current) return Manifest::open(fs, dir);
+// Whether the folder is a database of ours or may become one; nothing is written to any other.
+Status check_ours(FileSystem& fs, const std::string& dir, const Listing& listing, bool create_if_missing) {
+  const auto foreign = [&] {
+    return fail(ErrorCode::kInvalidArgument, dir + " is not a tidemark database, and not empty either");
+  };
+  if (listing.current) {
+    // LevelDB and its kin have a CURRENT, too.
+    if (listing.foreign && !Manifest::is_current_file(fs, dir)) return foreign();
+    return {};
+  }
+  if (listing.foreign) return foreign();
   // CURRENT is the first thing that counts: without it there was never a commit here, unless it was lost.
   if (!listing.segments.empty() || !listing.wals.empty())
     return fail(ErrorCode::kCorruption, dir + "/CURRENT is missing, though there are segments or WAL files");
-  if (listing.foreign)
-    return fail(ErrorCode::kInvalidArgument, dir + " is not a tidemark database, and not empty either");
   if (!create_if_missing) return fail(ErrorCode::kNotFound, "there is no tidemark database in " + dir);
+  return {};
+}
+
+Result<std::unique_ptr<Manifest>> open_or_create_manifest(FileSystem& fs, const std::string& dir,
+                                                          const Listing& listing, bool create_if_missing) {
+  TM_TRY(check_ours(fs, dir, listing, create_if_missing));
+  if (listing.current) return Manifest::open(fs, dir);
   return Manifest::create(fs, dir, random_bytes(16), 1);
 }
 
 }  // namespace
 
-Result<Recovered> recover(FileSystem& fs, const std::string& dir, bool create_if_missing, OpenSegments& open_segments,
-                          const LogSink& log) {
+Result<Recovered> recover(FileSystem& fs, const std::string& dir, bool create_if_missing,
+                          OpenSegments& open_segments, const LogSink& log) {
   TM_ASSIGN(const bool present, fs.exists(dir));
   if (!present) {
     if (!create_if_missing) return fail(ErrorCode::kNotFound, "there is no tidemark database in " + dir);
@@ -192,8 +270,7 @@ Result<Recovered> recover(FileSystem& fs, const std::string& dir, bool create_if
   }
   Recovered recovered;
   TM_ASSIGN(const Listing before, list(fs, dir));
-  if (before.foreign && !before.current && before.segments.empty() && before.wals.empty())
-    return fail(ErrorCode::kInvalidArgument, dir + " is not a tidemark database, and not empty either");
+  TM_TRY(check_ours(fs, dir, before, create_if_missing));
   TM_ASSIGN(recovered.lock, fs.lock(dir + "/" + std::string(kLockFileName)));
   // Listed again: until now another process may have been at work.
   TM_ASSIGN(const Listing listing, list(fs, dir));
@@ -210,12 +287,9 @@ Result<Recovered> recover(FileSystem& fs, const std::string& dir, bool create_if
   for (const auto& [number, change] : state.changes)
     if (!listing.changes.contains(number))
       return fail(ErrorCode::kCorruption, file_path(dir, FileType::kChanges, number) + " is missing");
-  std::map<uint64_t, std::string> wals;
-  for (const auto& [number, path] : listing.wals)
-    if (number >= state.oldest_wal && number <= state.newest_wal) wals.emplace(number, path);
-  for (uint64_t number : {state.oldest_wal, state.newest_wal})
-    if (number != 0 && !wals.contains(number))
-      return fail(ErrorCode::kCorruption, file_path(dir, FileType::kWal, number) + " is missing");
+  TM_ASSIGN(const auto wals, wal_chain(fs, dir, database_id, state));
+  TM_TRY(check_unknown_wals(fs, database_id, listing, state,
+                            file_path(dir, FileType::kManifest, manifest->file_number())));
 
   auto memtable = std::make_shared<Memtable>();
   Replayer replayer(*memtable, {state.flushed_stamp, state.flushed_timestamp_ms});
@@ -225,19 +299,23 @@ Result<Recovered> recover(FileSystem& fs, const std::string& dir, bool create_if
   for (const ManifestEdit& ingest : replayer.ingests())
     for (const PlacedSegment& segment : ingest.added_segments)
       if (!listing.segments.contains(segment.meta.number))
-        return fail(ErrorCode::kCorruption, file_path(dir, FileType::kSegment, segment.meta.number) + " is missing");
+        return fail(ErrorCode::kCorruption,
+                    file_path(dir, FileType::kSegment, segment.meta.number) + " is missing");
 
-  TM_TRY(manifest->roll());
-  for (const ManifestEdit& ingest : replayer.ingests()) TM_TRY(manifest->apply(ingest));
+  // Leftovers go before the new file is begun: what lies beyond the newest file must be from this start
+  // alone.
+  for (const auto& [wal_number, path] : listing.wals)
+    if (!wals.contains(wal_number)) TM_TRY(fs.remove(path));
   const uint64_t number = manifest->new_file_number();
   TM_ASSIGN(recovered.wal, WalWriter::create(fs, dir, database_id, number));
   uint64_t end = kLogHeaderBytes;
-  for (const std::string& payload : replayed.copies) end += record_bytes(payload.size());
+  for (const std::string& payload : replayed.copies) end += record_bytes(1 + payload.size());
   TM_TRY(recovered.wal->reserve(end));
   const bool follows = !replayed.whole && !wals.empty();
   TM_TRY(recovered.wal->start(follows ? wals.rbegin()->first : 0, follows ? replayed.predecessor_end : 0));
   for (const std::string& payload : replayed.copies) {
     std::string record(kRecordHeaderBytes, '\0');
+    record.push_back(static_cast<char>(WalRecordType::kCopy));
     record += payload;
     TM_TRY(recovered.wal->append(record));
   }
@@ -245,14 +323,16 @@ Result<Recovered> recover(FileSystem& fs, const std::string& dir, bool create_if
   ManifestEdit edit;
   edit.newest_wal = number;
   if (!follows) edit.oldest_wal = number;
-  TM_TRY(manifest->apply(edit));
+  std::vector<ManifestEdit> edits = replayer.ingests();
+  edits.push_back(edit);
+  TM_TRY(manifest->roll(edits));
   memtable->set_first_wal(follows ? state.oldest_wal : number);
   recovered.wal_files = follows ? wals.size() + 1 : 1;
 
   remove_leftovers(fs, dir, listing, manifest->state(), manifest->file_number());
   if (log && memtable->entries() > 0)
-    log(LogLevel::kInfo, dir + ": recovered " + std::to_string(memtable->commits().size()) + " commits from " +
-                             std::to_string(wals.size()) + " WAL files");
+    log(LogLevel::kInfo, dir + ": recovered " + std::to_string(memtable->commits().size()) +
+                             " commits from " + std::to_string(wals.size()) + " WAL files");
   recovered.versions = std::make_unique<VersionSet>(fs, dir, open_segments, std::move(manifest));
   recovered.versions->switch_memtable(std::move(memtable));
   return recovered;

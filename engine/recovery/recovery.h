@@ -21,12 +21,12 @@ struct Recovered {
   Head::Value last;                      // the newest commit
   std::unique_ptr<WalWriter> wal;        // started; everything accepted is durable
   uint8_t epoch = 1;
-  size_t wal_files = 1;                  // that hold what is not in segments
+  size_t wal_files = 1;  // that hold what is not in segments
 };
 
-// Opens the database in `dir`, creating it if it is missing and that is asked for. Nothing is written to a folder that
-// is not ours, and nothing is removed before everything that counts was read.
-Result<Recovered> recover(FileSystem& fs, const std::string& dir, bool create_if_missing, OpenSegments& open_segments,
-                          const LogSink& log);
+// Opens the database in `dir`, creating it if it is missing and that is asked for. Nothing is written to a
+// folder that is not ours, and nothing is removed before everything that counts was read.
+Result<Recovered> recover(FileSystem& fs, const std::string& dir, bool create_if_missing,
+                          OpenSegments& open_segments, const LogSink& log);
 
 }  // namespace tidemark

@@ -2,8 +2,8 @@
 
 #include <algorithm>
 
-// A shard is a chained hash table whose slots are also the clock: a hit sets one bit under the lock and copies one
-// pointer; nothing is relinked.
+// A shard is a chained hash table whose slots are also the clock: a hit sets one bit under the lock and
+// copies one pointer; nothing is relinked.
 
 namespace tidemark {
 
@@ -23,7 +23,8 @@ uint64_t BlockCache::shard_limit() const {
 
 uint32_t BlockCache::lookup(Shard& shard, uint64_t hash, uint64_t file, uint64_t offset) {
   uint32_t i = bucket(shard, hash);
-  while (i != kNone && (shard.slots[i].file != file || shard.slots[i].offset != offset)) i = shard.slots[i].next;
+  while (i != kNone && (shard.slots[i].file != file || shard.slots[i].offset != offset))
+    i = shard.slots[i].next;
   return i;
 }
 

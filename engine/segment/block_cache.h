@@ -21,8 +21,8 @@ class BlockCache {
   std::shared_ptr<const Block> find(uint64_t file, uint64_t offset);
   void insert(uint64_t file, uint64_t offset, std::shared_ptr<const Block> block);
 
-  // Memory that others hold on the same budget (indexes and filters of open segments): blocks get what is left, but
-  // at least a quarter of the capacity.
+  // Memory that others hold on the same budget (indexes and filters of open segments): blocks get what is
+  // left, but at least a quarter of the capacity.
   void add_reserved(int64_t bytes) { reserved_.fetch_add(bytes, std::memory_order_relaxed); }
   uint64_t reserved() const { return static_cast<uint64_t>(reserved_.load(std::memory_order_relaxed)); }
   uint64_t capacity() const { return capacity_; }

@@ -1,5 +1,5 @@
-// A segment as the rest of the engine holds it: what is known of it, and its reader, opened when first needed and
-// closed when too many are open. The file is removed when the last holder of an obsolete segment lets go.
+// A segment as the rest of the engine holds it: what is known of it, and its reader, opened when first needed
+// and closed when too many are open. The file is removed when the last holder of an obsolete segment lets go.
 #pragma once
 
 #include <atomic>
@@ -23,7 +23,8 @@ class SegmentFile;
 // (at most three quarters of the block cache's budget). Any thread. Outlives its segments.
 class OpenSegments {
  public:
-  OpenSegments(FileSystem& fs, BlockCache& cache, int max_open) : fs_(fs), cache_(cache), max_open_(max_open) {}
+  OpenSegments(FileSystem& fs, BlockCache& cache, int max_open)
+      : fs_(fs), cache_(cache), max_open_(max_open) {}
 
   uint64_t next_cache_id() { return next_cache_id_.fetch_add(1, std::memory_order_relaxed); }
   FileSystem& fs() { return fs_; }

@@ -52,6 +52,14 @@ Result<std::shared_ptr<const SegmentReader>> SegmentReader::open(FileSystem& fs,
   if (last.offset + last.size > footer->index.offset)
     return fail(ErrorCode::kCorruption, path + " at offset " + std::to_string(footer->index.offset) +
                                             ": the index points beyond the blocks");
+  // What the file says of itself: two files that changed places are both intact.
+  TM_ASSIGN(const std::string properties, reader->read_block(footer->properties));
+  ByteReader in(properties);
+  SegmentMeta own = read_segment_meta(in);
+  own.file_bytes = meta.file_bytes;  // not known when they were written
+  if (!in.ok() || own != meta)
+    return fail(ErrorCode::kCorruption, path + " at offset " + std::to_string(footer->properties.offset) +
+                                            ": the file is not the one that the manifest describes");
   if (footer->filter.size > 0) {
     TM_ASSIGN(reader->filter_, reader->read_block(footer->filter));
   }
@@ -60,9 +68,13 @@ Result<std::shared_ptr<const SegmentReader>> SegmentReader::open(FileSystem& fs,
   return std::shared_ptr<const SegmentReader>(std::move(reader));
 }
 
-SegmentReader::~SegmentReader() { cache_.add_reserved(-static_cast<int64_t>(memory_bytes_)); }
+SegmentReader::~SegmentReader() {
+  cache_.add_reserved(-static_cast<int64_t>(memory_bytes_));
+}
 
-bool SegmentReader::may_contain(uint64_t hash) const { return filter_may_contain(filter_, hash); }
+bool SegmentReader::may_contain(uint64_t hash) const {
+  return filter_may_contain(filter_, hash);
+}
 
 Result<std::shared_ptr<const Block>> SegmentReader::decode(std::string_view sealed, uint64_t offset) const {
   auto raw = unseal_block(sealed, salt_, offset);
@@ -92,10 +104,12 @@ Result<std::shared_ptr<const Block>> SegmentReader::block_through(Window& window
     TM_ASSIGN(const size_t n, file_->read_at(window.offset, window.bytes.data(), window.bytes.size()));
     window.bytes.resize(n);
   }
-  return decode(std::string_view(window.bytes).substr(place.offset - window.offset, place.size), place.offset);
+  return decode(std::string_view(window.bytes).substr(place.offset - window.offset, place.size),
+                place.offset);
 }
 
-Result<std::optional<SegmentReader::Found>> SegmentReader::get(std::string_view key, uint64_t hash, Versionstamp at,
+Result<std::optional<SegmentReader::Found>> SegmentReader::get(std::string_view key, uint64_t hash,
+                                                               Versionstamp at,
                                                                const SegmentReadOptions& options) const {
   if (!may_contain(hash)) return std::nullopt;
   const size_t i = index_.find(key, at);
@@ -145,7 +159,8 @@ bool SegmentIterator::seek(std::string_view key, Versionstamp stamp) {
   const uint32_t entry = block_->lower_bound(key, stamp);
   if (entry < block_->count()) return show(entry);
   // Only a wrong index can lead here: its block's last entry is at or after the target.
-  return error({ErrorCode::kCorruption, "a segment's index and block " + std::to_string(i) + " do not agree"});
+  return error(
+      {ErrorCode::kCorruption, "a segment's index and block " + std::to_string(i) + " do not agree"});
 }
 
 bool SegmentIterator::seek_before(std::string_view key) {
@@ -155,7 +170,8 @@ bool SegmentIterator::seek_before(std::string_view key) {
   if (!key.empty()) i = reader_->find_block(key, Versionstamp::max());
   if (i < count) {
     if (!load(i)) return false;
-    if (const uint32_t entry = block_->lower_bound(key, Versionstamp::max()); entry > 0) return show(entry - 1);
+    if (const uint32_t entry = block_->lower_bound(key, Versionstamp::max()); entry > 0)
+      return show(entry - 1);
   }
   if (i == 0) return end();
   if (!load(i - 1)) return false;

@@ -25,8 +25,8 @@ SegmentWriter::SegmentWriter(std::unique_ptr<File> file, uint64_t number, Segmen
   offset_ = buffer_.size();
 }
 
-Result<std::unique_ptr<SegmentWriter>> SegmentWriter::create(FileSystem& fs, const std::string& path, uint64_t number,
-                                                             SegmentKind kind, uint64_t salt,
+Result<std::unique_ptr<SegmentWriter>> SegmentWriter::create(FileSystem& fs, const std::string& path,
+                                                             uint64_t number, SegmentKind kind, uint64_t salt,
                                                              const SegmentWriterOptions& options) {
   TM_ASSIGN(auto file, fs.open(path, OpenMode::kCreate));
   return std::unique_ptr<SegmentWriter>(new SegmentWriter(std::move(file), number, kind, salt, options));

@@ -24,8 +24,8 @@ struct SegmentWriterOptions {
 // One thread. A file that was not finished is worthless; remove it.
 class SegmentWriter {
  public:
-  static Result<std::unique_ptr<SegmentWriter>> create(FileSystem& fs, const std::string& path, uint64_t number,
-                                                       SegmentKind kind, uint64_t salt,
+  static Result<std::unique_ptr<SegmentWriter>> create(FileSystem& fs, const std::string& path,
+                                                       uint64_t number, SegmentKind kind, uint64_t salt,
                                                        const SegmentWriterOptions& options);
 
   // REQUIRES: after all earlier ones in the order of entries; in a live segment, no key twice.
@@ -34,8 +34,8 @@ class SegmentWriter {
   uint64_t entries() const { return meta_.entries; }
   // Bytes of the file so far, about.
   uint64_t bytes() const { return offset_ + block_.raw_bytes(); }
-  // Writes what is left, makes the file's bytes durable (the caller syncs the folder), and tells what is in it.
-  // REQUIRES: at least one entry.
+  // Writes what is left, makes the file's bytes durable (the caller syncs the folder), and tells what is in
+  // it. REQUIRES: at least one entry.
   Result<SegmentMeta> finish();
 
  private:
@@ -53,8 +53,8 @@ class SegmentWriter {
   SegmentIndexBuilder index_;
   std::vector<uint64_t> hashes_;
   std::string last_key_;
-  std::string buffer_;       // sealed bytes not yet written
-  uint64_t offset_ = 0;      // of the end of buffer_ in the file
+  std::string buffer_;   // sealed bytes not yet written
+  uint64_t offset_ = 0;  // of the end of buffer_ in the file
   uint64_t unsynced_ = 0;
 };
 

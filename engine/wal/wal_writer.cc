@@ -6,8 +6,8 @@
 #include "engine/format/file_names.h"
 #include "engine/format/log_record.h"
 
-// Space is reserved by doubling, from a small start: a server holds many databases, most of them small, and a file
-// that need not grow is synced about 1.5 times faster than one that does.
+// Space is reserved by doubling, from a small start: a server holds many databases, most of them small, and a
+// file that need not grow is synced about 1.5 times faster than one that does.
 
 namespace tidemark {
 namespace {
@@ -31,7 +31,10 @@ Result<std::unique_ptr<WalWriter>> WalWriter::create(FileSystem& fs, const std::
                                                      const std::string& database_id, uint64_t number) {
   TM_ASSIGN(auto file, fs.open(file_path(dir, FileType::kWal, number), OpenMode::kCreate));
   std::unique_ptr<WalWriter> writer(new WalWriter(fs, dir, database_id, number, std::move(file)));
-  TM_TRY(writer->reserve(kLogHeaderBytes));
+  if (Status room = writer->reserve(kLogHeaderBytes); !room) {
+    (void)fs.remove(writer->file_->path()).has_value();
+    return std::unexpected<Error>(std::move(room).error());
+  }
   return writer;
 }
 
@@ -69,6 +72,8 @@ Status WalWriter::sync() {
   return {};
 }
 
-void WalWriter::trim() { (void)file_->truncate(end()).has_value(); }
+void WalWriter::trim() {
+  (void)file_->truncate(end()).has_value();
+}
 
 }  // namespace tidemark

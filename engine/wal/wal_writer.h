@@ -1,5 +1,5 @@
-// One WAL file being written. Two roles use it, each on one thread at a time: the validator reserves space before it
-// accepts a commit, so that a full disk is a definite refusal; the syncer starts, writes and syncs.
+// One WAL file being written. Two roles use it, each on one thread at a time: the validator reserves space
+// before it accepts a commit, so that a full disk is a definite refusal; the syncer starts, writes and syncs.
 #pragma once
 
 #include <atomic>
@@ -26,8 +26,8 @@ class WalWriter {
   // Syncer, once, before the first append: writes the header and makes it and the folder entry durable.
   // Everything that counts of the predecessor (0: none) lies durably below `predecessor_end`.
   Status start(uint64_t predecessor_number, uint64_t predecessor_end);
-  // Syncer: completes and writes one record; `record` has kRecordHeaderBytes of room, then a payload for which
-  // space was reserved. Durable only after sync().
+  // Syncer: completes and writes one record; `record` has kRecordHeaderBytes of room, then a payload for
+  // which space was reserved. Durable only after sync().
   Status append(std::string& record);
   Status sync();
   // Syncer: the offset behind the last record.
@@ -36,7 +36,8 @@ class WalWriter {
   void trim();
 
  private:
-  WalWriter(FileSystem& fs, std::string dir, std::string database_id, uint64_t number, std::unique_ptr<File> file);
+  WalWriter(FileSystem& fs, std::string dir, std::string database_id, uint64_t number,
+            std::unique_ptr<File> file);
 
   FileSystem& fs_;
   const std::string dir_;

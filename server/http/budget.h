@@ -22,8 +22,8 @@ class SharedBudget {
   alignas(64) std::atomic<int64_t> total_{0};
 };
 
-// One loop's part. Only on that loop's thread, but for held(). The view of the whole is off by what the other loops
-// keep back.
+// One loop's part. Only on that loop's thread, but for held(). The view of the whole is off by what the other
+// loops keep back.
 class LoopBudget {
  public:
   explicit LoopBudget(SharedBudget& shared) : shared_(shared) {}
@@ -45,15 +45,16 @@ class LoopBudget {
     const int64_t before = shared_.total_.fetch_add(delta, std::memory_order_relaxed);
     if (before >= shared_.limit_ && before + delta < shared_.limit_) opened_ = true;
   }
-  // Whether this loop's releases have brought the whole below the limit since the last call: the other loops should
-  // look again.
+  // Whether this loop's releases have brought the whole below the limit since the last call: the other loops
+  // should look again.
   bool take_opened() { return std::exchange(opened_, false); }
   // Any thread.
   int64_t held() const { return held_.load(std::memory_order_relaxed); }
 
  private:
   int64_t total() const {
-    return shared_.total_.load(std::memory_order_relaxed) + held_.load(std::memory_order_relaxed) - published_;
+    return shared_.total_.load(std::memory_order_relaxed) + held_.load(std::memory_order_relaxed) -
+           published_;
   }
 
   SharedBudget& shared_;

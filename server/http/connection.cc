@@ -1,8 +1,9 @@
-// A turn: something happened (bytes, room to write, an answer), so pump(): let the session call the Handler, gather what
-// it has to send into the loop's Output, write it in one go, repeat while that brings anything, and wait again. A turn
-// is bounded; what is left over is posted, so that other connections get theirs.
+// A turn: something happened (bytes, room to write, an answer), so pump(): let the session call the Handler,
+// gather what it has to send into the loop's Output, write it in one go, repeat while that brings anything,
+// and wait again. A turn is bounded; what is left over is posted, so that other connections get theirs.
 //
-// Reading waits for readability and then reads into the loop's one buffer: an idle connection costs no buffer.
+// Reading waits for readability and then reads into the loop's one buffer: an idle connection costs no
+// buffer.
 #include "server/http/connection.h"
 
 #include <array>
@@ -94,16 +95,22 @@ void Connection::detect(std::string_view bytes) {
   preface_.append(bytes);
   const Protocol protocol = detect_protocol(preface_);
   switch (protocol) {
-    case Protocol::kUndecided: return;
-    case Protocol::kHttp2: session_ = make_http2_session(peer_); break;
-    case Protocol::kHttp1: session_ = make_http1_session(peer_); break;
+    case Protocol::kUndecided:
+      return;
+    case Protocol::kHttp2:
+      session_ = make_http2_session(peer_);
+      break;
+    case Protocol::kHttp1:
+      session_ = make_http1_session(peer_);
+      break;
     case Protocol::kTls:
     case Protocol::kGarbage: {
       constexpr std::string_view kTls = "This port takes plain HTTP, not TLS.";
       constexpr std::string_view kGarbage = "This is neither HTTP/1.1 nor HTTP/2.";
       const std::string_view text = protocol == Protocol::kTls ? kTls : kGarbage;
-      preface_ = "HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain\r\nConnection: close\r\nContent-Length: " +
-                 std::to_string(text.size()) + "\r\n\r\n";
+      preface_ =
+          "HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain\r\nConnection: close\r\nContent-Length: " +
+          std::to_string(text.size()) + "\r\n\r\n";
       preface_ += text;
       peer_.count_response(400);
       // If the system does not take these few bytes from a new connection, the client goes without them.
@@ -211,7 +218,9 @@ void Connection::flush() {
   if (!has_output()) note_idle();
 }
 
-bool Connection::has_output() const { return !backlog_.empty() || (session_ && session_->has_output()); }
+bool Connection::has_output() const {
+  return !backlog_.empty() || (session_ && session_->has_output());
+}
 
 void Connection::note_idle() {
   progress_ms_ = busy_ms_ = peer_.loop.now_ms;
@@ -263,7 +272,8 @@ void Connection::tick() {
   const Options& o = peer_.loop.options;
   const int64_t now = peer_.loop.now_ms;
   switch (state_) {
-    case State::kClosed: return;
+    case State::kClosed:
+      return;
     case State::kLingering:
       if (now - since_ms_ > o.linger_timeout_ms) close_hard();
       return;
@@ -271,7 +281,8 @@ void Connection::tick() {
       if (now - since_ms_ <= (preface_.empty() ? o.first_byte_timeout_ms : o.request_timeout_ms)) return;
       peer_.loop.counters.timeouts.add();
       return close_hard();
-    case State::kServing: break;
+    case State::kServing:
+      break;
   }
   if (!has_output()) {
     note_idle();

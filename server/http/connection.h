@@ -1,4 +1,5 @@
-// One TCP connection: its socket, its session, and the time limits that are not the session's. Belongs to one loop.
+// One TCP connection: its socket, its session, and the time limits that are not the session's. Belongs to one
+// loop.
 #pragma once
 
 #include <boost/asio/ip/tcp.hpp>
@@ -15,8 +16,8 @@ namespace tidemark::http {
 
 class Loop;
 
-// Reads and writes without blocking; waits with Asio only when the system has nothing to give or to take. Lives by
-// shared_ptr: in the loop's table while open, and in each wait.
+// Reads and writes without blocking; waits with Asio only when the system has nothing to give or to take.
+// Lives by shared_ptr: in the loop's table while open, and in each wait.
 class Connection : public std::enable_shared_from_this<Connection> {
  public:
   Connection(Loop& loop, boost::asio::ip::tcp::socket socket, uint64_t id);
@@ -80,7 +81,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   bool pumping_ = false;
   bool dirty_ = false;
   bool waits_for_budget_ = false;  // is on the loop's list
-  bool ended_ = false;  // the client sends no more
+  bool ended_ = false;             // the client sends no more
   bool draining_ = false;
   int64_t since_ms_;  // state_ was entered; in kDetecting the first byte may move it
   uint64_t sent_bytes_ = 0;

@@ -1,6 +1,6 @@
-// The mailbox is a stack that producers push onto with one compare-and-swap and the loop takes whole with one exchange;
-// reversed, it is in order. Who pushes onto an empty one wakes the loop, so answers given faster than the loop wakes
-// cost one wake-up together. A closed mailbox holds a mark in place of its newest entry.
+// The mailbox is a stack that producers push onto with one compare-and-swap and the loop takes whole with one
+// exchange; reversed, it is in order. Who pushes onto an empty one wakes the loop, so answers given faster
+// than the loop wakes cost one wake-up together. A closed mailbox holds a mark in place of its newest entry.
 #include "server/http/exchange.h"
 
 #include <algorithm>
@@ -16,7 +16,9 @@ Exchange* Mailbox::closed_mark() {
   return reinterpret_cast<Exchange*>(&mark);
 }
 
-Mailbox::~Mailbox() { close(); }
+Mailbox::~Mailbox() {
+  close();
+}
 
 bool Mailbox::push(std::shared_ptr<Exchange> exchange) {
   Exchange* const entry = exchange.get();
@@ -28,7 +30,8 @@ bool Mailbox::push(std::shared_ptr<Exchange> exchange) {
       return false;
     }
     entry->next_ = newest;
-  } while (!newest_.compare_exchange_weak(newest, entry, std::memory_order_release, std::memory_order_relaxed));
+  } while (
+      !newest_.compare_exchange_weak(newest, entry, std::memory_order_release, std::memory_order_relaxed));
   return newest == nullptr;
 }
 
@@ -78,7 +81,9 @@ namespace {
 thread_local BatchState batch;
 }
 
-AnswerBatch::AnswerBatch() { ++batch.depth; }
+AnswerBatch::AnswerBatch() {
+  ++batch.depth;
+}
 
 AnswerBatch::~AnswerBatch() {
   if (--batch.depth == 0 && !batch.held.empty()) batch.release();

@@ -1,4 +1,5 @@
-// How answers get back to the loop that owns their connection: the Target behind a Responder, and the loop's mailbox.
+// How answers get back to the loop that owns their connection: the Target behind a Responder, and the loop's
+// mailbox.
 //
 // Neither knows the connection, only its number and the stream's: both may be gone when the answer comes.
 #pragma once
@@ -13,8 +14,8 @@ namespace tidemark::http {
 
 class Exchange;
 
-// The entrance of one loop for other threads. Lives as long as any Exchange that belongs to it, so longer than the
-// loop. Any thread, unless said otherwise.
+// The entrance of one loop for other threads. Lives as long as any Exchange that belongs to it, so longer
+// than the loop. Any thread, unless said otherwise.
 class Mailbox {
  public:
   Mailbox() = default;
@@ -52,7 +53,10 @@ class Exchange final : public Responder::Target, public std::enable_shared_from_
  public:
   Exchange(std::shared_ptr<Mailbox> mailbox, uint64_t connection, int64_t number, uint64_t reserved,
            uint64_t request_bytes)
-      : connection(connection), number(number), mailbox_(std::move(mailbox)), reserved_(reserved),
+      : connection(connection),
+        number(number),
+        mailbox_(std::move(mailbox)),
+        reserved_(reserved),
         request_bytes_(request_bytes) {}
   ~Exchange() override;
 
@@ -74,7 +78,7 @@ class Exchange final : public Responder::Target, public std::enable_shared_from_
   const uint64_t request_bytes_;  // of the request budget
   std::atomic<bool> answered_{false};
   Response response_;
-  Exchange* next_ = nullptr;         // while in the mailbox
+  Exchange* next_ = nullptr;        // while in the mailbox
   std::shared_ptr<Exchange> self_;  // while in the mailbox
 };
 

@@ -29,8 +29,9 @@ struct Response {
   std::string body;
 };
 
-// The answer to one request, to be given exactly once, from any thread; copies share that once. Giving it after the
-// client has gone does nothing. Dropping every copy without an answer gives 500. May outlive the listener.
+// The answer to one request, to be given exactly once, from any thread; copies share that once. Giving it
+// after the client has gone does nothing. Dropping every copy without an answer gives 500. May outlive the
+// listener.
 class Responder {
  public:
   class Target {
@@ -42,19 +43,19 @@ class Responder {
   explicit Responder(std::shared_ptr<Target> target) : target_(std::move(target)) {}
   void respond(Response response) const { target_->respond(std::move(response)); }
 
-  // Says how large the answer's body may become, in bytes, when it will be given after handle() has returned. Until
-  // then that much counts as waiting unsent, so that many large answers are not made at once; what is never said
-  // counts as Options::unanswered_bytes (16 KiB). An answer given before handle() returns needs none of this.
-  // Call during handle(), on its thread; elsewhere it does nothing.
+  // Says how large the answer's body may become, in bytes, when it will be given after handle() has returned.
+  // Until then that much counts as waiting unsent, so that many large answers are not made at once; what is
+  // never said counts as Options::unanswered_bytes (16 KiB). An answer given before handle() returns needs
+  // none of this. Call during handle(), on its thread; elsewhere it does nothing.
   void reserve(uint64_t bytes) const { target_->reserve(bytes); }
 
  private:
   std::shared_ptr<Target> target_;
 };
 
-// While one of these lives, answers given on this thread (unless it is the network thread concerned) are held back;
-// when the outermost ends they go to the network threads with one wake-up for each. For a thread that has many
-// answers ready at one moment, as after a commit group. Keep it short-lived.
+// While one of these lives, answers given on this thread (unless it is the network thread concerned) are held
+// back; when the outermost ends they go to the network threads with one wake-up for each. For a thread that
+// has many answers ready at one moment, as after a commit group. Keep it short-lived.
 class AnswerBatch {
  public:
   AnswerBatch();
@@ -66,12 +67,12 @@ class AnswerBatch {
 class Handler {
  public:
   virtual ~Handler() = default;
-  // Called on a network thread (several at once, for different requests); must not block. May answer before it
-  // returns. The listener bounds how many response bytes wait unsent per connection and in all, by not calling this
-  // while they are exceeded. An exception counts as dropping the responder.
+  // Called on a network thread (several at once, for different requests); must not block. May answer before
+  // it returns. The listener bounds how many response bytes wait unsent per connection and in all, by not
+  // calling this while they are exceeded. An exception counts as dropping the responder.
   virtual void handle(Request request, Responder responder) = 0;
-  // The largest body that may follow these headers, in bytes; a longer one gets 413 without being read. Called on a
-  // network thread.
+  // The largest body that may follow these headers, in bytes; a longer one gets 413 without being read.
+  // Called on a network thread.
   virtual uint64_t max_body_bytes(std::string_view method, std::string_view path) const = 0;
 };
 

@@ -76,13 +76,17 @@ class Http1Parser final : public boost::beast::http::basic_parser<true> {
         if (hosts_++ > 0) return refuse(400, code);
         if (!absolute_) request.host.assign(value);
         return;
-      case field::authorization: return set_if_empty(request.authorization);
-      case field::transfer_encoding: transfer_encoding_ = true; return;
+      case field::authorization:
+        return set_if_empty(request.authorization);
+      case field::transfer_encoding:
+        transfer_encoding_ = true;
+        return;
       case field::expect:
         if (!boost::beast::iequals(value_view, "100-continue")) return refuse(417, code);
         expects_continue = true;
         return;
-      default: break;
+      default:
+        break;
     }
     if (boost::beast::iequals(name_view, "x-denokv-version")) {
       set_if_empty(request.protocol_version);

@@ -1,5 +1,6 @@
-// One request at a time: while one is with the Handler or its answer is being sent, what has come of the next ones
-// stays in in_, and the connection is not read from. So at most one read's worth of pipelined bytes waits.
+// One request at a time: while one is with the Handler or its answer is being sent, what has come of the next
+// ones stays in in_, and the connection is not read from. So at most one read's worth of pipelined bytes
+// waits.
 //
 // A body beyond Options::stream_window_bytes needs a promise of room before more of it is read.
 #include <charconv>
@@ -158,7 +159,8 @@ class Http1Session final : public Session {
       refuse(431, "The request's headers are too large.");  // or a chunk's, or its trailers
     } else if (parser_->is_header_done()) {
       const auto length = parser_->content_length();
-      if (!promised_ && (length ? *length > o.stream_window_bytes : request.body.size() >= o.stream_window_bytes / 2))
+      if (!promised_ &&
+          (length ? *length > o.stream_window_bytes : request.body.size() >= o.stream_window_bytes / 2))
         give_room();
       if (parser_->expects_continue && parser_->http11() && !continued_ && request.body.empty()) {
         continued_ = true;
@@ -182,11 +184,16 @@ class Http1Session final : public Session {
   void refuse_parsed(const boost::beast::error_code& code) {
     using boost::beast::http::error;
     switch (parser_->refusal()) {
-      case 400: return refuse(400, "The request is malformed.");
-      case 413: return refuse(413, "The request's body is too large.");
-      case 417: return refuse(417, "Only \"Expect: 100-continue\" is supported.");
-      case 431: return refuse(431, "The request's headers are too large.");
-      default: break;
+      case 400:
+        return refuse(400, "The request is malformed.");
+      case 413:
+        return refuse(413, "The request's body is too large.");
+      case 417:
+        return refuse(417, "Only \"Expect: 100-continue\" is supported.");
+      case 431:
+        return refuse(431, "The request's headers are too large.");
+      default:
+        break;
     }
     if (code == error::header_limit) return refuse(431, "The request's headers are too large.");
     if (code == error::bad_version) return refuse(505, "Only HTTP/1.0, HTTP/1.1 and HTTP/2 are supported.");
@@ -251,6 +258,8 @@ class Http1Session final : public Session {
 
 }  // namespace
 
-std::unique_ptr<Session> make_http1_session(Peer& peer) { return std::make_unique<Http1Session>(peer); }
+std::unique_ptr<Session> make_http1_session(Peer& peer) {
+  return std::make_unique<Http1Session>(peer);
+}
 
 }  // namespace tidemark::http

@@ -1,23 +1,24 @@
 // nghttp2 parses and frames; this file keeps the streams, the budgets and the limits around it.
 //
-// Requests that are whole queue in ready_, and are given to the Handler outside nghttp2's callbacks. Answers find their
-// stream by its number in nghttp2's own table. DATA frames are never built: nghttp2 gives their header to a callback,
-// which puts it and a reference to the body into the output, or refuses when that is full.
+// Requests that are whole queue in ready_, and are given to the Handler outside nghttp2's callbacks. Answers
+// find their stream by its number in nghttp2's own table. DATA frames are never built: nghttp2 gives their
+// header to a callback, which puts it and a reference to the body into the output, or refuses when that is
+// full.
 //
-// Windows. The connection's window is wide enough for every stream's initial window at once, plus all promises.
-// A body that is longer than the initial window gets a window for all of it, when the budgets promise room for all of
-// it, else it queues in want_room_, oldest first. So whatever was let in can complete, and 1000 half-sent bodies cannot
-// lock each other out. The connection's window is given back when a request goes to the Handler.
+// Windows. The connection's window is wide enough for every stream's initial window at once, plus all
+// promises. A body that is longer than the initial window gets a window for all of it, when the budgets
+// promise room for all of it, else it queues in want_room_, oldest first. So whatever was let in can
+// complete, and 1000 half-sent bodies cannot lock each other out. The connection's window is given back when
+// a request goes to the Handler.
 #include "server/http/http2_session.h"
 
 #include <algorithm>
 #include <charconv>
-#include <stdexcept>
+#include <cstring>
+#include <new>
 
 namespace tidemark::http {
 namespace {
-
-std::string_view view(const uint8_t* data, size_t size) { return {reinterpret_cast<const char*>(data), size}; }
 
 nghttp2_nv header(std::string_view name, std::string_view value) {
   return {reinterpret_cast<uint8_t*>(const_cast<char*>(name.data())),
@@ -30,182 +31,45 @@ template <class T, void (*free)(T*)>
 struct Free {
   void operator()(T* t) const { free(t); }
 };
-using CallbackSet = std::unique_ptr<nghttp2_session_callbacks,
-                                    Free<nghttp2_session_callbacks, nghttp2_session_callbacks_del>>;
 using OptionSet = std::unique_ptr<nghttp2_option, Free<nghttp2_option, nghttp2_option_del>>;
 
-void require(int code) {
-  if (code != 0) throw std::runtime_error(nghttp2_strerror(code));
+// nghttp2's memory from the loop's pool.
+nghttp2_mem pool_memory(BlockPool& pool) {
+  const auto allocate = [](size_t size, void* pool) { return static_cast<BlockPool*>(pool)->allocate(size); };
+  const auto release = [](void* memory, void* pool) { static_cast<BlockPool*>(pool)->release(memory); };
+  const auto zeroed = [](size_t count, size_t size, void* pool) -> void* {
+    if (size != 0 && count > SIZE_MAX / size) return nullptr;
+    void* const memory = static_cast<BlockPool*>(pool)->allocate(count * size);
+    return memory == nullptr ? nullptr : std::memset(memory, 0, count * size);
+  };
+  const auto resize = [](void* memory, size_t size, void* pool) -> void* {
+    if (memory != nullptr && BlockPool::capacity(memory) >= size) return memory;
+    void* const larger = static_cast<BlockPool*>(pool)->allocate(size);
+    if (larger != nullptr && memory != nullptr) {
+      std::memcpy(larger, memory, BlockPool::capacity(memory));
+      static_cast<BlockPool*>(pool)->release(memory);
+    }
+    return larger;
+  };
+  return {&pool, allocate, release, zeroed, resize};
 }
 
 }  // namespace
 
-// Each turns exceptions into the end of the connection: none may cross nghttp2's frames.
-struct Http2Session::Callbacks {
-  template <class F>
-  static int guard(void* user, F&& f) noexcept {
-    try {
-      return f(*static_cast<Http2Session*>(user));
-    } catch (...) {
-      return NGHTTP2_ERR_CALLBACK_FAILURE;
-    }
-  }
-
-  // Also called for frames that nghttp2 then ignores.
-  static int begin_frame(nghttp2_session*, const nghttp2_frame_hd* head, void* user) {
-    const bool empty = head->length == 0 && (head->flags & NGHTTP2_FLAG_END_STREAM) == 0;
-    switch (head->type) {
-      case NGHTTP2_HEADERS:
-      case NGHTTP2_RST_STREAM:  // has a limit of its own
-      case NGHTTP2_GOAWAY:
-      case NGHTTP2_CONTINUATION:
-      case NGHTTP2_WINDOW_UPDATE: return 0;
-      case NGHTTP2_DATA:
-        if (!empty) return 0;
-        break;
-      default: break;  // PING, SETTINGS, PRIORITY
-    }
-    return guard(user, [](Http2Session& self) {
-      self.control_frame();
-      return 0;
-    });
-  }
-
-  static int begin_headers(nghttp2_session* session, const nghttp2_frame* frame, void* user) {
-    if (frame->hd.type != NGHTTP2_HEADERS) return 0;
-    return guard(user, [&](Http2Session& self) {
-      self.in_header_block_ = true;
-      self.header_block_ms_ = self.peer_.loop.now_ms;
-      if (frame->headers.cat != NGHTTP2_HCAT_REQUEST) return 0;
-      auto stream = std::make_unique<Stream>(frame->hd.stream_id);
-      if (nghttp2_session_set_stream_user_data(session, frame->hd.stream_id, stream.get()) != 0)
-        return static_cast<int>(NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE);
-      self.all_.push_back(*stream.release());
-      return 0;
-    });
-  }
-
-  static int header(nghttp2_session*, const nghttp2_frame* frame, const uint8_t* name, size_t name_size,
-                    const uint8_t* value, size_t value_size, uint8_t, void* user) {
-    if (frame->hd.type != NGHTTP2_HEADERS || frame->headers.cat != NGHTTP2_HCAT_REQUEST) return 0;
-    return guard(user, [&](Http2Session& self) {
-      Stream* const stream = self.find(frame->hd.stream_id);
-      return stream == nullptr ? 0 : self.on_header(*stream, view(name, name_size), view(value, value_size));
-    });
-  }
-
-  static int frame_received(nghttp2_session*, const nghttp2_frame* frame, void* user) {
-    return guard(user, [&](Http2Session& self) {
-      switch (frame->hd.type) {
-        case NGHTTP2_HEADERS:
-        case NGHTTP2_DATA: {
-          if (frame->hd.type == NGHTTP2_HEADERS) self.in_header_block_ = false;
-          const bool end = (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) != 0;
-          Stream* const stream = self.find(frame->hd.stream_id);
-          if (stream == nullptr) break;
-          if (end) stream->request_done = true;
-          if (!stream->headers_done) self.on_headers_done(*stream);
-          if (end) self.on_request_done(*stream);
-          break;
-        }
-        case NGHTTP2_PING:
-          if ((frame->hd.flags & NGHTTP2_FLAG_ACK) != 0 && self.drain_ == Drain::kAnnounced) self.finish_drain();
-          break;
-        default: break;
-      }
-      return 0;
-    });
-  }
-
-  static int data(nghttp2_session* session, uint8_t, int32_t id, const uint8_t* data, size_t size, void* user) {
-    return guard(user, [&](Http2Session& self) {
-      if (Stream* const stream = self.find(id)) {
-        self.on_data(*stream, data, size);
-      } else {
-        nghttp2_session_consume_connection(session, size);
-      }
-      return 0;
-    });
-  }
-
-  static int stream_closed(nghttp2_session*, int32_t id, uint32_t, void* user) {
-    return guard(user, [&](Http2Session& self) {
-      if (Stream* const stream = self.find(id)) self.on_close(*stream);
-      return 0;
-    });
-  }
-
-  static int frame_sent(nghttp2_session* session, const nghttp2_frame* frame, void* user) {
-    return guard(user, [&](Http2Session& self) {
-      if (frame->hd.type == NGHTTP2_RST_STREAM && frame->rst_stream.error_code != NGHTTP2_NO_ERROR) {
-        // The client made us do this, which costs it a stream and us a little: "rapid reset" from the other side.
-        self.control_frame();
-      } else if (frame->hd.type == NGHTTP2_GOAWAY && frame->goaway.error_code == NGHTTP2_INTERNAL_ERROR) {
-        // What nghttp2 says when the client resets streams faster than the limit.
-        self.peer_.loop.counters.floods.add();
-      } else if ((frame->hd.type == NGHTTP2_DATA || frame->hd.type == NGHTTP2_HEADERS) &&
-                 (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) != 0) {
-        // Answered before the request was whole: tell the client to keep the rest (RFC 9113, 8.1).
-        const Stream* const stream = self.find(frame->hd.stream_id);
-        if (stream != nullptr && !stream->request_done)
-          return nghttp2_submit_rst_stream(session, NGHTTP2_FLAG_NONE, frame->hd.stream_id, NGHTTP2_NO_ERROR);
-      }
-      return 0;
-    });
-  }
-
-  static ssize_t read_body(nghttp2_session*, int32_t, uint8_t*, size_t length, uint32_t* flags,
-                           nghttp2_data_source* source, void*) {
-    const Stream& stream = *static_cast<const Stream*>(source->ptr);
-    const size_t rest = stream.response.body.size() - stream.sent;
-    const size_t size = std::min(rest, length);
-    *flags |= NGHTTP2_DATA_FLAG_NO_COPY;
-    if (size == rest) *flags |= NGHTTP2_DATA_FLAG_EOF;
-    return static_cast<ssize_t>(size);
-  }
-
-  // This side never pads.
-  static int send_body(nghttp2_session*, nghttp2_frame*, const uint8_t* frame_header, size_t length,
-                       nghttp2_data_source* source, void* user) {
-    Http2Session& self = *static_cast<Http2Session*>(user);
-    if (self.output_->full()) return NGHTTP2_ERR_WOULDBLOCK;
-    Stream& stream = *static_cast<Stream*>(source->ptr);
-    self.output_->copy(frame_header, 9);
-    self.output_->add(stream.response.body.data() + stream.sent, length);
-    stream.sent += length;
-    return 0;
-  }
-
-  static const nghttp2_session_callbacks* all() {
-    static const CallbackSet set = [] {
-      nghttp2_session_callbacks* raw = nullptr;
-      require(nghttp2_session_callbacks_new(&raw));
-      nghttp2_session_callbacks_set_on_begin_frame_callback(raw, begin_frame);
-      nghttp2_session_callbacks_set_on_begin_headers_callback(raw, begin_headers);
-      nghttp2_session_callbacks_set_on_header_callback(raw, header);
-      nghttp2_session_callbacks_set_on_frame_recv_callback(raw, frame_received);
-      nghttp2_session_callbacks_set_on_data_chunk_recv_callback(raw, data);
-      nghttp2_session_callbacks_set_on_stream_close_callback(raw, stream_closed);
-      nghttp2_session_callbacks_set_on_frame_send_callback(raw, frame_sent);
-      nghttp2_session_callbacks_set_send_data_callback(raw, send_body);
-      return CallbackSet(raw);
-    }();
-    return set.get();
-  }
-};
-
 Http2Session::Http2Session(Peer& peer)
-    : peer_(peer), idle_since_ms_(peer.loop.now_ms),
+    : peer_(peer),
+      idle_since_ms_(peer.loop.now_ms),
       control_limit_(peer.loop.options.control_frame_burst, peer.loop.options.control_frames_per_second) {
   const Options& o = peer.loop.options;
   control_limit_.start(peer.loop.now_ms);
   nghttp2_option* raw = nullptr;
-  require(nghttp2_option_new(&raw));
+  require_nghttp2(nghttp2_option_new(&raw));
   const OptionSet option(raw);
   nghttp2_option_set_no_auto_window_update(raw, 1);
   nghttp2_option_set_no_closed_streams(raw, 1);
   nghttp2_option_set_stream_reset_rate_limit(raw, o.stream_reset_burst, o.stream_resets_per_second);
-  require(nghttp2_session_server_new2(&session_, Callbacks::all(), this, raw));
+  nghttp2_mem memory = pool_memory(peer.loop.pool);
+  require_nghttp2(nghttp2_session_server_new3(&session_, callbacks(), this, raw, &memory));
 
   const nghttp2_settings_entry settings[] = {
       {NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, o.max_streams},
@@ -213,22 +77,34 @@ Http2Session::Http2Session(Peer& peer)
       {NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, o.max_header_bytes},
       {NGHTTP2_SETTINGS_NO_RFC7540_PRIORITIES, 1},
   };
-  // Twice what can be in use, since nghttp2 tells the client only when half of it has been given back. The streams'
-  // windows and the promises are what limits.
-  const uint64_t window = 2 * (uint64_t{o.max_streams} * o.stream_window_bytes + o.request_bytes_per_connection);
+  // Twice what can be in use, since nghttp2 tells the client only when half of it has been given back. The
+  // streams' windows and the promises are what limits.
+  const uint64_t window =
+      2 * (uint64_t{o.max_streams} * o.stream_window_bytes + o.request_bytes_per_connection);
   const auto capped = static_cast<int32_t>(std::min<uint64_t>(window, INT32_MAX));
   int code = nghttp2_submit_settings(session_, NGHTTP2_FLAG_NONE, settings, std::size(settings));
   if (code == 0) code = nghttp2_session_set_local_window_size(session_, NGHTTP2_FLAG_NONE, 0, capped);
   if (code != 0) {
     nghttp2_session_del(session_);
-    require(code);
+    require_nghttp2(code);
   }
 }
 
 Http2Session::~Http2Session() {
   nghttp2_session_del(session_);
   // The peer gives back what they were charged with.
-  all_.clear_and_dispose([](Stream* stream) { delete stream; });
+  all_.clear_and_dispose([this](Stream* stream) { delete_stream(stream); });
+}
+
+Http2Session::Stream* Http2Session::new_stream(int32_t id) {
+  void* const memory = peer_.loop.pool.allocate(sizeof(Stream));
+  if (memory == nullptr) throw std::bad_alloc();
+  return new (memory) Stream(id);
+}
+
+void Http2Session::delete_stream(Stream* stream) {
+  stream->~Stream();
+  peer_.loop.pool.release(stream);
 }
 
 Http2Session::Stream* Http2Session::find(int32_t id) const {
@@ -281,7 +157,9 @@ int Http2Session::on_header(Stream& stream, std::string_view name, std::string_v
     case 10:
       if (name == ":authority") request.host.assign(value);
       break;
-    case 13: if (name == "authorization") set_if_empty(request.authorization); break;
+    case 13:
+      if (name == "authorization") set_if_empty(request.authorization);
+      break;
     case 14:
       if (name == "content-length") {
         const auto [end, error] = std::from_chars(value.begin(), value.end(), stream.length);
@@ -289,7 +167,8 @@ int Http2Session::on_header(Stream& stream, std::string_view name, std::string_v
         if (error != std::errc() || end != value.end()) stream.bad = true;
       }
       break;
-    default: break;
+    default:
+      break;
   }
   if (name.starts_with("x-")) {
     if (name == "x-denokv-version") {
@@ -309,9 +188,11 @@ void Http2Session::on_headers_done(Stream& stream) {
   stream.head = stream.request.method == "HEAD";
   receiving_.push_back(stream);
   stream.progress_ms = peer_.loop.now_ms;
-  if (stream.header_bytes > o.max_header_bytes) return reject(stream, 431, "The request's headers are too large.");
+  if (stream.header_bytes > o.max_header_bytes)
+    return reject(stream, 431, "The request's headers are too large.");
   if (stream.bad) return reject(stream, 400, "A header of the request is malformed or not supported.");
-  if (!stream.request.path.starts_with('/')) return reject(stream, 400, "The request's path must start with '/'.");
+  if (!stream.request.path.starts_with('/'))
+    return reject(stream, 400, "The request's path must start with '/'.");
   if (stream.request_done) return;
   stream.body_limit = peer_.loop.handler.max_body_bytes(stream.request.method, stream.request.path);
   if (stream.has_length && stream.length > stream.body_limit)
@@ -322,7 +203,8 @@ void Http2Session::on_headers_done(Stream& stream) {
   }
   if (stream.expects_continue) {
     const nghttp2_nv status = header(":status", "100");
-    require(nghttp2_submit_headers(session_, NGHTTP2_FLAG_NONE, stream.id, nullptr, &status, 1, nullptr));
+    require_nghttp2(
+        nghttp2_submit_headers(session_, NGHTTP2_FLAG_NONE, stream.id, nullptr, &status, 1, nullptr));
   }
 }
 
@@ -352,7 +234,8 @@ void Http2Session::on_data(Stream& stream, const uint8_t* data, size_t size) {
     stream.progress_ms = peer_.loop.now_ms;
   }
   // Without a length: in time, so that the client does not have to stop.
-  if (!stream.has_length && !stream.promised && body.size() >= o.stream_window_bytes / 2) ask_for_room(stream);
+  if (!stream.has_length && !stream.promised && body.size() >= o.stream_window_bytes / 2)
+    ask_for_room(stream);
 }
 
 void Http2Session::ask_for_room(Stream& stream) {
@@ -371,8 +254,8 @@ bool Http2Session::give_room(Stream& stream) {
   }
   stream.promised = true;
   ++promises_;
-  // By the difference: what nghttp2 takes for the stream's window depends on whether the client has acknowledged our
-  // settings yet.
+  // By the difference: what nghttp2 takes for the stream's window depends on whether the client has
+  // acknowledged our settings yet.
   const uint64_t initial = peer_.loop.options.stream_window_bytes;
   if (whole > initial) {
     const uint64_t wider = std::min<uint64_t>(whole - initial, INT32_MAX - 65535);
@@ -414,7 +297,8 @@ void Http2Session::on_close(Stream& stream) {
   } else {
     peer_.release_response(body.size());
   }
-  delete &stream;
+  if (head_stream_ == &stream) head_stream_ = nullptr;
+  delete_stream(&stream);
   if (all_.empty()) idle_since_ms_ = peer_.loop.now_ms;
 }
 
@@ -465,7 +349,8 @@ void Http2Session::submit(Stream& stream, Response response) {
   stream.date = std::to_array(peer_.loop.date);
   nghttp2_nv headers[4];
   size_t count = 0;
-  headers[count++] = header(":status", put(stream.status_text, static_cast<uint64_t>(stream.response.status)));
+  headers[count++] =
+      header(":status", put(stream.status_text, static_cast<uint64_t>(stream.response.status)));
   if (!stream.response.content_type.empty())
     headers[count++] = header("content-type", stream.response.content_type);
   if (stream.response.status != 204 && stream.response.status != 304)
@@ -474,7 +359,7 @@ void Http2Session::submit(Stream& stream, Response response) {
   if (stream.head || stream.response.status == 204 || stream.response.status == 304) body.clear();
   peer_.charge_response(body.size());
   peer_.count_response(stream.response.status);
-  nghttp2_data_provider provider{{.ptr = &stream}, Callbacks::read_body};
+  nghttp2_data_provider provider{{.ptr = &stream}, read_body};
   if (nghttp2_submit_response(session_, stream.id, headers, count, body.empty() ? nullptr : &provider) != 0)
     failed_ = true;
 }
@@ -498,7 +383,8 @@ bool Http2Session::has_output() const {
 void Http2Session::drain() {
   if (drain_ != Drain::kNo) return;
   drain_ = Drain::kAnnounced;
-  // Two steps (RFC 9113, 6.8): requests already on their way are still taken, until the client has answered the ping.
+  // Two steps (RFC 9113, 6.8): requests already on their way are still taken, until the client has answered
+  // the ping.
   nghttp2_submit_shutdown_notice(session_);
   nghttp2_submit_ping(session_, NGHTTP2_FLAG_NONE, nullptr);
 }
@@ -543,6 +429,8 @@ bool Http2Session::finished() const {
   return nghttp2_session_want_read(session_) == 0 && nghttp2_session_want_write(session_) == 0;
 }
 
-std::unique_ptr<Session> make_http2_session(Peer& peer) { return std::make_unique<Http2Session>(peer); }
+std::unique_ptr<Session> make_http2_session(Peer& peer) {
+  return std::make_unique<Http2Session>(peer);
+}
 
 }  // namespace tidemark::http

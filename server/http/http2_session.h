@@ -32,6 +32,9 @@ class RateLimit {
   int64_t then_ms_ = 0;
 };
 
+// Throws std::runtime_error unless `code` is 0.
+void require_nghttp2(int code);
+
 class Http2Session final : public Session {
  public:
   explicit Http2Session(Peer& peer);
@@ -51,7 +54,10 @@ class Http2Session final : public Session {
   bool failed() const override { return failed_; }
 
  private:
-  struct Callbacks;  // what nghttp2 calls
+  struct Callbacks;  // http2_callbacks.cc
+  static const nghttp2_session_callbacks* callbacks();
+  static ssize_t read_body(nghttp2_session* session, int32_t id, uint8_t* to, size_t length, uint32_t* flags,
+                           nghttp2_data_source* source, void* user);
 
   using Hook = boost::intrusive::list_member_hook<boost::intrusive::link_mode<boost::intrusive::auto_unlink>>;
 
@@ -72,14 +78,14 @@ class Http2Session final : public Session {
     size_t header_bytes = 0;
     uint64_t length = 0;  // content-length, if has_length
     uint64_t body_limit = 0;
-    uint64_t charged = 0;    // request bytes charged to the peer
+    uint64_t charged = 0;     // request bytes charged to the peer
     uint32_t unreturned = 0;  // received bytes not yet given back to the connection's window
     int64_t progress_ms = 0;  // when min_progress_bytes had last come
     size_t progress_bytes = 0;
     Request request;
 
-    // A body is sent from a string at hand; a source that is asked for its next frame when the stream can send would
-    // take its place here, with the data provider deferring while the source has none.
+    // A body is sent from a string at hand; a source that is asked for its next frame when the stream can
+    // send would take its place here, with the data provider deferring while the source has none.
     Response response;
     size_t sent = 0;
     std::array<char, 4> status_text;
@@ -94,6 +100,9 @@ class Http2Session final : public Session {
   using List = boost::intrusive::list<Stream, boost::intrusive::member_hook<Stream, Hook, hook>,
                                       boost::intrusive::constant_time_size<false>>;
 
+  // In the loop's pool.
+  Stream* new_stream(int32_t id);
+  void delete_stream(Stream* stream);
   Stream* find(int32_t id) const;
   int on_header(Stream& stream, std::string_view name, std::string_view value);
   void on_headers_done(Stream& stream);
@@ -120,6 +129,7 @@ class Http2Session final : public Session {
   bool failed_ = false;
   bool terminated_ = false;
   enum class Drain { kNo, kAnnounced, kFinal } drain_ = Drain::kNo;
+  Stream* head_stream_ = nullptr;  // whose request headers are arriving
   bool in_header_block_ = false;
   int64_t header_block_ms_ = 0;
   int64_t idle_since_ms_ = 0;

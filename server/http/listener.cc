@@ -31,7 +31,8 @@ struct HostPort {
 
 Result<HostPort> split_address(std::string_view text) {
   const auto bad = [&] {
-    return fail(ErrorCode::kInvalidArgument, "\"" + std::string(text) + "\" is not an address of the form HOST:PORT");
+    return fail(ErrorCode::kInvalidArgument,
+                "\"" + std::string(text) + "\" is not an address of the form HOST:PORT");
   };
   const size_t colon = text.rfind(':');
   if (colon == std::string_view::npos || colon == 0) return bad();
@@ -44,7 +45,8 @@ Result<HostPort> split_address(std::string_view text) {
   }
   uint16_t port = 0;
   const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), port);
-  if (host.empty() || digits.empty() || error != std::errc() || end != digits.data() + digits.size()) return bad();
+  if (host.empty() || digits.empty() || error != std::errc() || end != digits.data() + digits.size())
+    return bad();
   return HostPort{std::string(host), port};
 }
 
@@ -67,9 +69,11 @@ struct Listener::Impl {
     TM_ASSIGN(const HostPort wanted, split_address(options.address));
     error_code error;
     tcp::resolver resolver(loops[0]->io());
-    const auto found = resolver.resolve(wanted.host, std::to_string(wanted.port), tcp::resolver::passive, error);
+    const auto found =
+        resolver.resolve(wanted.host, std::to_string(wanted.port), tcp::resolver::passive, error);
     if (error || found.empty())
-      return fail(ErrorCode::kInvalidArgument, "\"" + wanted.host + "\" is not a known host: " + error.message());
+      return fail(ErrorCode::kInvalidArgument,
+                  "\"" + wanted.host + "\" is not a known host: " + error.message());
     // A name may stand for several; the first that can be bound will do.
     for (const auto& entry : found) {
       const tcp::endpoint endpoint = entry.endpoint();
@@ -147,7 +151,9 @@ Result<std::unique_ptr<Listener>> Listener::create(const Options& options, Handl
   return std::unique_ptr<Listener>(new Listener(std::move(impl)));
 }
 
-Listener::~Listener() { stop(0); }
+Listener::~Listener() {
+  stop(0);
+}
 
 void Listener::start() {
   impl_->started = true;
@@ -155,8 +161,12 @@ void Listener::start() {
   for (const auto& loop : impl_->loops) loop->start();
 }
 
-const std::string& Listener::address() const { return impl_->address; }
-uint16_t Listener::port() const { return impl_->port; }
+const std::string& Listener::address() const {
+  return impl_->address;
+}
+uint16_t Listener::port() const {
+  return impl_->port;
+}
 
 bool Listener::stop(int64_t grace_ms) {
   if (std::exchange(impl_->stopped, true) || !impl_->started) return true;
@@ -166,7 +176,8 @@ bool Listener::stop(int64_t grace_ms) {
     size_t busy = 0;
   } state;
   state.busy = impl_->loops.size();
-  // The first loop stops accepting before any loop is told to drain, so that none gets a connection after that.
+  // The first loop stops accepting before any loop is told to drain, so that none gets a connection after
+  // that.
   asio::post(impl_->loops[0]->io(), [impl = impl_.get(), &state] {
     error_code ignored;
     impl->acceptor->close(ignored);

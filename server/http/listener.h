@@ -11,11 +11,12 @@
 
 namespace tidemark::http {
 
-// Functions may be called from any thread but those that call the Handler, one at a time; counters() at any time.
+// Functions may be called from any thread but those that call the Handler, one at a time; counters() at any
+// time.
 class Listener {
  public:
-  // Binds and listens, so that clients may connect from here on; they are served after start(). The handler must
-  // outlive the listener. kInvalidArgument: not an address; kIo: cannot be bound, with the reason.
+  // Binds and listens, so that clients may connect from here on; they are served after start(). The handler
+  // must outlive the listener. kInvalidArgument: not an address; kIo: cannot be bound, with the reason.
   static Result<std::unique_ptr<Listener>> create(const Options& options, Handler& handler);
 
   // stop(0), if it has not been stopped.
@@ -29,10 +30,11 @@ class Listener {
   const std::string& address() const;
   uint16_t port() const;
 
-  // Accepts no more connections, tells HTTP/2 clients by GOAWAY and HTTP/1.1 clients by "Connection: close", lets
-  // requests that have begun to arrive be handled and answered, and closes each connection when it has nothing left.
-  // After `grace_ms` closes what is still open. Returns when every loop's thread has ended; the Handler is not called
-  // any more then. True if nothing had to be cut off. Later calls do nothing and return true.
+  // Accepts no more connections, tells HTTP/2 clients by GOAWAY and HTTP/1.1 clients by "Connection: close",
+  // lets requests that have begun to arrive be handled and answered, and closes each connection when it has
+  // nothing left. After `grace_ms` closes what is still open. Returns when every loop's thread has ended; the
+  // Handler is not called any more then. True if nothing had to be cut off. Later calls do nothing and return
+  // true.
   bool stop(int64_t grace_ms);
 
   Counters counters() const;

@@ -1,8 +1,8 @@
-// Answers that come from other threads are applied to their sessions first, all that are there, and their connections
-// pumped after that: one gathered write for each.
+// Answers that come from other threads are applied to their sessions first, all that are there, and their
+// connections pumped after that: one gathered write for each.
 //
-// Time: one timer per loop ticks, and every connection looks at the loop's clock then. That clock moves by two ticks at
-// most for each tick, so that a machine that slept does not find all its clients late.
+// Time: one timer per loop ticks, and every connection looks at the loop's clock then. That clock moves by
+// two ticks at most for each tick, so that a machine that slept does not find all its clients late.
 #include "server/http/loop.h"
 
 #include <algorithm>
@@ -40,7 +40,8 @@ void LoopMailbox::deliver(Exchange& exchange) {
 void LoopMailbox::reserved(const Exchange& exchange, int64_t delta) {
   if (loop_ == nullptr) return;
   loop_->context_.responses.add(delta);
-  if (Connection* const connection = loop_->find(exchange.connection)) connection->peer().change_reservation(delta);
+  if (Connection* const connection = loop_->find(exchange.connection))
+    connection->peer().change_reservation(delta);
 }
 
 Loop::Loop(const Options& options, Handler& handler, SharedBudget& responses, SharedBudget& requests,
@@ -72,7 +73,7 @@ void Loop::join() {
 
 void Loop::run() {
   Mailbox::set_current(mailbox_.get());
-  last_tick_ = asio::steady_timer::clock_type::now();
+  last_tick_us_ = system_clock().monotonic_us();
   arm_tick();
   for (;;) {
     try {
@@ -175,10 +176,9 @@ void Loop::arm_tick() {
   timer_.expires_after(std::chrono::milliseconds(context_.options.tick_ms));
   timer_.async_wait([this](const boost::system::error_code& error) {
     if (error || ending_) return;
-    const auto now = asio::steady_timer::clock_type::now();
-    const int64_t passed = std::chrono::duration_cast<std::chrono::milliseconds>(now - last_tick_).count();
-    last_tick_ += std::chrono::milliseconds(passed);
-    context_.now_ms += std::min(passed, 2 * context_.options.tick_ms);
+    const int64_t passed_ms = (system_clock().monotonic_us() - last_tick_us_) / 1000;
+    last_tick_us_ += passed_ms * 1000;
+    context_.now_ms += std::min(passed_ms, 2 * context_.options.tick_ms);
     tick();
     arm_tick();
   });
@@ -194,9 +194,9 @@ void Loop::tick() {
   end_turn();
 }
 
-// Clients that read slowly, but fast enough for their own time limit, could hold the whole budget between them. So when
-// it has been exceeded for as long as a write timeout, each tick ends the one that holds most among those that have not
-// been done for that long and would not be within another one.
+// Clients that read slowly, but fast enough for their own time limit, could hold the whole budget between
+// them. So when it has been exceeded for as long as a write timeout, each tick ends the one that holds most
+// among those that have not been done for that long and would not be within another one.
 void Loop::close_largest() {
   if (!context_.responses.exceeded()) {
     exceeded_since_ms_ = -1;

@@ -37,8 +37,8 @@ class LoopMailbox final : public Mailbox {
 
 class Loop {
  public:
-  // `open_connections`: counts those of all loops. `look_again`: called when this loop's connections have given back
-  // so much that others, which waited for a budget, should look again.
+  // `open_connections`: counts those of all loops. `look_again`: called when this loop's connections have
+  // given back so much that others, which waited for a budget, should look again.
   Loop(const Options& options, Handler& handler, SharedBudget& responses, SharedBudget& requests,
        std::atomic<uint32_t>& open_connections, std::function<void()> look_again);
   // REQUIRES: joined, or never started.
@@ -83,7 +83,7 @@ class Loop {
   const std::function<void()> look_again_;
   boost::asio::executor_work_guard<boost::asio::io_context::executor_type> work_;
   boost::asio::steady_timer timer_;
-  boost::asio::steady_timer::time_point last_tick_;
+  int64_t last_tick_us_ = 0;
   std::unique_ptr<char[]> read_buffer_;
   // By slot; a connection's id is its slot and, above, how often the slot was used.
   struct Slot {

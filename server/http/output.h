@@ -17,8 +17,8 @@ struct Segment {
   size_t size;
 };
 
-// What a loop gathers for one write: small pieces are copied into a buffer, large ones referenced. One per loop, used
-// by one connection at a time.
+// What a loop gathers for one write: small pieces are copied into a buffer, large ones referenced. One per
+// loop, used by one connection at a time.
 class Output {
  public:
   static constexpr size_t kMaxSegments = 64;           // Asio takes no more at once
@@ -28,7 +28,8 @@ class Output {
 
   Output() : buffer_(new char[kBufferBytes]) {}
 
-  // If not, there is room for a frame of a header and a body, and one more frame to be copied. Else: write first.
+  // If not, there is room for a frame of a header and a body, and one more frame to be copied. Else: write
+  // first.
   bool full() const {
     return total_ >= kTargetBytes || count_ + 4 > kMaxSegments || used_ + 2 * kMaxPiece > kBufferBytes;
   }

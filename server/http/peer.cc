@@ -11,7 +11,7 @@ Peer::~Peer() {
   loop.requests.add(-requests_);
 }
 
-void Peer::call_handler(int64_t number, Request request, uint64_t charged) {
+void Peer::call_handler(int64_t number, Request&& request, uint64_t charged) {
   const uint64_t reserved = loop.options.unanswered_bytes;
   auto exchange = std::make_shared<Exchange>(loop.mailbox, id, number, reserved, charged);
   reserved_ += static_cast<int64_t>(reserved);

@@ -1,6 +1,6 @@
-// The preface was chosen to be no legal HTTP/1.1 request, but its first bytes may become one ("PRINT / HTTP/1.1"). So
-// as long as the bytes are a proper prefix of it nothing is decided; where they leave it, what they left it with
-// decides. From the blank line on only HTTP/2 is possible.
+// The preface was chosen to be no legal HTTP/1.1 request, but its first bytes may become one ("PRINT /
+// HTTP/1.1"). So as long as the bytes are a proper prefix of it nothing is decided; where they leave it, what
+// they left it with decides. From the blank line on only HTTP/2 is possible.
 #include "server/http/preface.h"
 
 #include <algorithm>
@@ -20,8 +20,8 @@ bool is_token_char(char c) {
 Protocol detect_protocol(std::string_view bytes) {
   if (bytes.empty()) return Protocol::kUndecided;
   const size_t size = std::min(bytes.size(), kHttp2Preface.size());
-  const auto [mine, theirs] = std::mismatch(bytes.begin(), bytes.begin() + static_cast<ptrdiff_t>(size),
-                                            kHttp2Preface.begin());
+  const auto [mine, theirs] =
+      std::mismatch(bytes.begin(), bytes.begin() + static_cast<ptrdiff_t>(size), kHttp2Preface.begin());
   const size_t common = static_cast<size_t>(mine - bytes.begin());
   if (common == size) return size == kHttp2Preface.size() ? Protocol::kHttp2 : Protocol::kUndecided;
   if (common == 0) {

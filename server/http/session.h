@@ -1,6 +1,7 @@
-// The walls inside the HTTP layer. A Session is one protocol on one connection: a machine that takes bytes, calls the
-// Handler and gives bytes. It does no I/O and knows no socket; the Connection that owns it does (so TLS can be put
-// between the two as one more machine of bytes). Everything here belongs to one loop and its thread.
+// The walls inside the HTTP layer. A Session is one protocol on one connection: a machine that takes bytes,
+// calls the Handler and gives bytes. It does no I/O and knows no socket; the Connection that owns it does (so
+// TLS can be put between the two as one more machine of bytes). Everything here belongs to one loop and its
+// thread.
 #pragma once
 
 #include <atomic>
@@ -10,6 +11,7 @@
 #include <string_view>
 #include <vector>
 
+#include "server/http/block_pool.h"
 #include "server/http/budget.h"
 #include "server/http/exchange.h"
 #include "server/http/handler.h"
@@ -22,7 +24,9 @@ namespace tidemark::http {
 // Written by one thread, read by any.
 class Counter {
  public:
-  void add(uint64_t n = 1) { value_.store(value_.load(std::memory_order_relaxed) + n, std::memory_order_relaxed); }
+  void add(uint64_t n = 1) {
+    value_.store(value_.load(std::memory_order_relaxed) + n, std::memory_order_relaxed);
+  }
   uint64_t get() const { return value_.load(std::memory_order_relaxed); }
 
  private:
@@ -42,6 +46,7 @@ struct LoopContext {
   int64_t now_ms = 0;  // the loop's own time, as of the last tick; stands still while the loop does
   char date[kDateBytes] = {};
   Output output;
+  BlockPool pool;
   struct {
     Counter connections, requests, timeouts, floods, wakeups, writes;
     std::array<Counter, 6> responses;
@@ -63,9 +68,9 @@ class Peer {
     return responses_ + reserved_ < static_cast<int64_t>(loop.options.response_bytes_per_connection) &&
            !loop.responses.exceeded();
   }
-  // Hands over a request, whose body was charged with `charged` bytes; they stay charged until it is answered. The
-  // answer may come, by Session::answer, before this returns.
-  void call_handler(int64_t number, Request request, uint64_t charged);
+  // Hands over a request, whose body was charged with `charged` bytes; they stay charged until it is
+  // answered. The answer may come, by Session::answer, before this returns.
+  void call_handler(int64_t number, Request&& request, uint64_t charged);
   // Called by the loop when an exchange of this connection comes back.
   void settle(const Exchange& exchange) {
     reserved_ -= static_cast<int64_t>(exchange.reserved());
@@ -87,8 +92,8 @@ class Peer {
     loop.requests.add(static_cast<int64_t>(bytes));
   }
   void release_request(size_t bytes) { charge_request(-bytes); }
-  // Whether room for another `bytes` of a body may be promised; `first`: no other body of this connection has such
-  // a promise, so that this connection's own limit, too small for it, must not hold it up for ever.
+  // Whether room for another `bytes` of a body may be promised; `first`: no other body of this connection has
+  // such a promise, so that this connection's own limit, too small for it, must not hold it up for ever.
   bool may_promise(size_t bytes, bool first) const {
     const int64_t limit = static_cast<int64_t>(loop.options.request_bytes_per_connection);
     return (first || requests_ + handled_requests_ + static_cast<int64_t>(bytes) <= limit) &&
@@ -107,8 +112,8 @@ class Peer {
 
  private:
   int64_t responses_ = 0;
-  int64_t reserved_ = 0;          // by unanswered requests; the loop's budget has them through their exchanges
-  int64_t requests_ = 0;          // arriving or waiting
+  int64_t reserved_ = 0;  // by unanswered requests; the loop's budget has them through their exchanges
+  int64_t requests_ = 0;  // arriving or waiting
   int64_t handled_requests_ = 0;  // with the Handler; as reserved_
   std::vector<std::string> pins_;
 };
@@ -121,8 +126,9 @@ class Session {
   virtual void receive(std::string_view bytes) = 0;
   // The client will send no more.
   virtual void end_of_input() = 0;
-  // Calls the Handler for requests that are whole while the gate is open, `max_calls` times at most, and stops early
-  // when much has to be sent. Also lets bodies in that waited for room. Returns the number of calls.
+  // Calls the Handler for requests that are whole while the gate is open, `max_calls` times at most, and
+  // stops early when much has to be sent. Also lets bodies in that waited for room. Returns the number of
+  // calls.
   virtual int dispatch(int max_calls) = 0;
   // Whether a request or a body waits for a budget.
   virtual bool waiting() const = 0;

@@ -50,7 +50,8 @@ inline std::optional<std::string> get(const ReadView& view, const std::string& k
 }
 
 // Everything that a scan gives, in the order given.
-inline std::vector<std::pair<std::string, std::string>> scan(const ReadView& view, const ScanRange& range = {}) {
+inline std::vector<std::pair<std::string, std::string>> scan(const ReadView& view,
+                                                             const ScanRange& range = {}) {
   std::vector<std::pair<std::string, std::string>> out;
   auto cursor = view.scan(range);
   while (true) {

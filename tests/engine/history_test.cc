@@ -89,11 +89,20 @@ TEST_P(HistoryTest, every_moment_reads_back_through_merges_and_reopenings) {
     random_commits(400, keys);
     compare_moments(6, keys);
     switch (random_.below(5)) {
-      case 0: open(options); break;
-      case 1: ASSERT_TRUE(db().flush().has_value()); break;
-      case 2: ASSERT_TRUE(db().wait_idle().has_value()); break;
-      case 3: ASSERT_TRUE(db().compact().has_value()); break;
-      default: break;
+      case 0:
+        open(options);
+        break;
+      case 1:
+        ASSERT_TRUE(db().flush().has_value());
+        break;
+      case 2:
+        ASSERT_TRUE(db().wait_idle().has_value());
+        break;
+      case 3:
+        ASSERT_TRUE(db().compact().has_value());
+        break;
+      default:
+        break;
     }
     compare_moments(6, keys);
   }

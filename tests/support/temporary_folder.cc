@@ -12,7 +12,8 @@ namespace tidemark {
 TemporaryFolder::TemporaryFolder() {
   // In memory where that is offered: what these tests prove does not hang on the disk, and syncs may be slow.
   const std::filesystem::path shared_memory = "/dev/shm";
-  const auto base = ::access(shared_memory.c_str(), W_OK) == 0 ? shared_memory : std::filesystem::temp_directory_path();
+  const auto base =
+      ::access(shared_memory.c_str(), W_OK) == 0 ? shared_memory : std::filesystem::temp_directory_path();
   std::string pattern = (base / "tidemark-test-XXXXXX").string();
   TM_CHECK(::mkdtemp(pattern.data()) != nullptr);
   path_ = pattern;

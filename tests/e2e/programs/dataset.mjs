@@ -160,9 +160,10 @@ async function verify() {
   await test("all entries by list, in reverse", () => sameList({ prefix: [] }, { reverse: true }, reversed));
   await test("lists beneath prefixes", async () => {
     const firsts = new Map(entries.map((entry) => [hex(encodeKey([entry.key[0]])), entry.key[0]]));
+    let single = 0;
     for (const first of firsts.values()) {
       const wanted = beneath(entries, [first]);
-      if (wanted.length >= 3000) continue;
+      if (wanted.length >= 3000 || (wanted.length <= 1 && single++ % 50)) continue; // there are thousands with one
       // In reverse, @deno/kv gives the entry of the prefix itself as well.
       const reverse = runtime === "Deno" && wanted.length % 2 === 1;
       await sameList({ prefix: [first] }, { reverse }, reverse ? [...wanted].reverse() : wanted);

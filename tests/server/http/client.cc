@@ -36,7 +36,9 @@ RawClient::RawClient(uint16_t port, int receive_buffer) {
     ADD_FAILURE() << "cannot connect: " << std::strerror(errno);
 }
 
-RawClient::~RawClient() { close(); }
+RawClient::~RawClient() {
+  close();
+}
 
 void RawClient::close() {
   if (fd_ >= 0) ::close(fd_);
@@ -57,7 +59,9 @@ size_t RawClient::send_some(std::string_view bytes) {
   return n > 0 ? static_cast<size_t>(n) : 0;
 }
 
-void RawClient::end_of_output() { ::shutdown(fd_, SHUT_WR); }
+void RawClient::end_of_output() {
+  ::shutdown(fd_, SHUT_WR);
+}
 
 int RawClient::receive_once(int wait_ms, size_t limit) {
   pollfd p{fd_, POLLIN, 0};
@@ -146,7 +150,9 @@ H2Client::H2Client(uint16_t port, const Settings& settings) : socket(port, setti
   nghttp2_session_set_local_window_size(session, 0, 0, settings.connection_window);
 }
 
-H2Client::~H2Client() { nghttp2_session_del(session); }
+H2Client::~H2Client() {
+  nghttp2_session_del(session);
+}
 
 int32_t H2Client::submit(const H2Request& request) {
   std::vector<std::pair<std::string, std::string>> headers = {
@@ -156,8 +162,8 @@ int32_t H2Client::submit(const H2Request& request) {
   headers.insert(headers.end(), request.headers.begin(), request.headers.end());
   std::vector<nghttp2_nv> list;
   for (auto& [name, value] : headers) {
-    list.push_back({reinterpret_cast<uint8_t*>(name.data()), reinterpret_cast<uint8_t*>(value.data()), name.size(),
-                    value.size(), NGHTTP2_NV_FLAG_NONE});
+    list.push_back({reinterpret_cast<uint8_t*>(name.data()), reinterpret_cast<uint8_t*>(value.data()),
+                    name.size(), value.size(), NGHTTP2_NV_FLAG_NONE});
   }
   auto body = std::make_unique<Body>(Body{request.body, 0, request.end});
   nghttp2_data_provider provider{{.ptr = body.get()}, Callbacks::read};
@@ -169,7 +175,9 @@ int32_t H2Client::submit(const H2Request& request) {
   return id;
 }
 
-void H2Client::reset(int32_t id, uint32_t error) { nghttp2_submit_rst_stream(session, 0, id, error); }
+void H2Client::reset(int32_t id, uint32_t error) {
+  nghttp2_submit_rst_stream(session, 0, id, error);
+}
 
 bool H2Client::flush() {
   for (;;) {

@@ -1,4 +1,5 @@
-// Clients and a server for the tests of the HTTP layer: a raw socket, an HTTP/2 client, a Handler made of functions.
+// Clients and a server for the tests of the HTTP layer: a raw socket, an HTTP/2 client, a Handler made of
+// functions.
 #pragma once
 
 #include <nghttp2/nghttp2.h>
@@ -7,12 +8,12 @@
 #include <functional>
 #include <map>
 #include <memory>
-#include <mutex>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
 
+#include "engine/io/sync.h"
 #include "server/http/listener.h"
 
 namespace tidemark::http::test {
@@ -127,21 +128,21 @@ class TestHandler : public Handler {
 class Shelf {
  public:
   void put(Request request, Responder responder) {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     entries_.emplace_back(std::move(request), std::move(responder));
   }
   size_t size() {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     return entries_.size();
   }
   std::vector<std::pair<Request, Responder>> take() {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     return std::exchange(entries_, {});
   }
 
  private:
-  std::mutex mutex_;
-  std::vector<std::pair<Request, Responder>> entries_;
+  Mutex mutex_;
+  std::vector<std::pair<Request, Responder>> entries_ TM_GUARDED_BY(mutex_);
 };
 
 // Options with short ticks and one loop.

@@ -1,6 +1,8 @@
-// What broken and hostile clients get: one plain sentence or a closed connection, in bounded time, with the others
-// undisturbed.
+// What broken and hostile clients get: one plain sentence or a closed connection, in bounded time, with the
+// others undisturbed.
 #include <gtest/gtest.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
 #include <thread>
 
@@ -25,7 +27,9 @@ std::string frame(uint8_t type, uint8_t flags, uint32_t stream, std::string_view
 constexpr std::string_view kPost = "\x83\x86\x84\x41\x01\x61";
 
 // What a client says first, and SETTINGS.
-std::string opening() { return std::string(kHttp2Preface) + frame(NGHTTP2_SETTINGS, 0, 0, ""); }
+std::string opening() {
+  return std::string(kHttp2Preface) + frame(NGHTTP2_SETTINGS, 0, 0, "");
+}
 
 // A plain-text answer of that status, then the end.
 void expect_refusal(RawClient& client, int status) {
@@ -44,13 +48,15 @@ TEST(BadInput, GarbageInsteadOfAPreface) {
   const std::string zeros(1000, '\0');
   for (const std::string& bytes :
        {zeros, std::string("\x16\x03\x01\x02\x00", 5), std::string("PRI * HTTP/2.0\r\n\r\nXX\r\n\r\n"),
-        std::string("\x80\x80\x80"), std::string("{}\r\n\r\n"), std::string("GET\r\n\r\n"), std::string("GET /\r\n\r\n"),
-        std::string("GET / HTTP/1.1\r\nNo colon\r\n\r\n"), std::string("GET / HTTP/1.1\r\n\r\n"),
-        std::string("GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n"), std::string("GET x HTTP/1.1\r\nHost: a\r\n\r\n"),
+        std::string("\x80\x80\x80"), std::string("{}\r\n\r\n"), std::string("GET\r\n\r\n"),
+        std::string("GET /\r\n\r\n"), std::string("GET / HTTP/1.1\r\nNo colon\r\n\r\n"),
+        std::string("GET / HTTP/1.1\r\n\r\n"), std::string("GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n"),
+        std::string("GET x HTTP/1.1\r\nHost: a\r\n\r\n"),
         std::string("OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n"),
         std::string("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: x\r\n\r\n"),
         std::string("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n"),
-        std::string("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"),
+        std::string(
+            "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"),
         std::string("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip\r\n\r\nabc"),
         std::string("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n")}) {
     RawClient client(server.port());
@@ -70,9 +76,11 @@ TEST(BadInput, BrokenHttp2IsClosed) {
   Server server;
   const std::string window("\x00\x00\x00\x00", 4);
   for (const std::string& bytes :
-       {std::string(kHttp2Preface) + "garbage garbage garbage garbage", opening() + frame(NGHTTP2_DATA, 1, 1, "x"),
-        opening() + frame(NGHTTP2_HEADERS, 4, 2, "\x82"), opening() + frame(NGHTTP2_HEADERS, 4, 1, "\xff\xff\xff\xff"),
-        opening() + frame(NGHTTP2_WINDOW_UPDATE, 0, 0, window), opening() + frame(NGHTTP2_PING, 0, 0, "short"),
+       {std::string(kHttp2Preface) + "garbage garbage garbage garbage",
+        opening() + frame(NGHTTP2_DATA, 1, 1, "x"), opening() + frame(NGHTTP2_HEADERS, 4, 2, "\x82"),
+        opening() + frame(NGHTTP2_HEADERS, 4, 1, "\xff\xff\xff\xff"),
+        opening() + frame(NGHTTP2_WINDOW_UPDATE, 0, 0, window),
+        opening() + frame(NGHTTP2_PING, 0, 0, "short"),
         opening() + frame(NGHTTP2_DATA, 1, 1, std::string(20'000, 'x')),
         opening() + frame(NGHTTP2_CONTINUATION, 4, 1, "\x82")}) {
     RawClient client(server.port());
@@ -181,7 +189,8 @@ TEST(BadInput, HeadersOverTheLimit) {
   {
     // A chunk's header, and trailers.
     RawClient client(server.port());
-    client.send("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n1;" + std::string(150'000, 'x'));
+    client.send("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n1;" +
+                std::string(150'000, 'x'));
     expect_refusal(client, 431);
   }
   {
@@ -195,7 +204,8 @@ TEST(BadInput, HeadersOverTheLimit) {
   }
   {
     H2Client client(server.port());
-    const H2Answer& large = client.ask({.headers = {{"x", std::string(40'000, 'x')}, {"y", std::string(30'000, 'y')}}});
+    const H2Answer& large =
+        client.ask({.headers = {{"x", std::string(40'000, 'x')}, {"y", std::string(30'000, 'y')}}});
     EXPECT_EQ(large.status, 431);
     EXPECT_EQ(large.headers.at("content-type"), "text/plain");
     EXPECT_EQ(client.ask({.path = "/next", .headers = {{"x", std::string(40'000, 'x')}}}).status, 200);
@@ -252,14 +262,17 @@ TEST(BadInput, BodiesOverTheLimit) {
   }
   H2Client client(server.port());
   for (const bool send_length : {true, false}) {
-    const H2Answer& answer = client.ask({.body = std::string(200'000, 'x'), .send_length = send_length, .headers = {}});
+    const H2Answer& answer =
+        client.ask({.body = std::string(200'000, 'x'), .send_length = send_length, .headers = {}});
     EXPECT_EQ(answer.status, 413);
     EXPECT_EQ(answer.headers.at("content-type"), "text/plain");
-    EXPECT_EQ(client.ask({.body = std::string(1000, 'x'), .send_length = send_length, .headers = {}}).status, 200);
+    EXPECT_EQ(client.ask({.body = std::string(1000, 'x'), .send_length = send_length, .headers = {}}).status,
+              200);
   }
   // Refused bodies give back their share of the connection's window: 100 MiB through one of 80.
   for (int i = 0; i < 1600; ++i) {
-    ASSERT_EQ(client.ask({.body = std::string(65'000, 'x'), .send_length = false, .headers = {}}).status, 413) << i;
+    ASSERT_EQ(client.ask({.body = std::string(65'000, 'x'), .send_length = false, .headers = {}}).status, 413)
+        << i;
   }
   EXPECT_EQ(client.ask({.body = std::string(1000, 'x')}).status, 200);
   client.socket.close();
@@ -352,8 +365,7 @@ TEST(Floods, ControlFrames) {
   options.control_frame_burst = 1000;
   options.control_frames_per_second = 10;
   Server server(options);
-  const std::string open_stream =
-      frame(NGHTTP2_HEADERS, NGHTTP2_FLAG_END_HEADERS, 1, kPost);
+  const std::string open_stream = frame(NGHTTP2_HEADERS, NGHTTP2_FLAG_END_HEADERS, 1, kPost);
   const std::string kinds[] = {
       frame(NGHTTP2_PING, 0, 0, "12345678"),
       frame(NGHTTP2_SETTINGS, 0, 0, ""),
@@ -437,6 +449,26 @@ TEST(Floods, ConnectionsBeyondTheLimit) {
   RawClient fifth(server.port());
   fifth.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
   EXPECT_TRUE(fifth.receive_until("200 OK"));
+}
+
+TEST(Floods, NoFileHandlesLeft) {
+  Server server;
+  ASSERT_TRUE(server.serves_others());
+  ASSERT_TRUE(server.settles());
+  rlimit before{};
+  ASSERT_EQ(::getrlimit(RLIMIT_NOFILE, &before), 0);
+  const int next = ::dup(STDERR_FILENO);
+  ::close(next);
+  rlimit tight = before;
+  tight.rlim_cur = static_cast<rlim_t>(next) + 1;  // one for the client, none for the server
+  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &tight), 0);
+  RawClient client(server.port());
+  EXPECT_TRUE(eventually([&] { return server.counters().accept_errors >= 2; }));
+  std::this_thread::sleep_for(std::chrono::milliseconds(250));
+  EXPECT_LE(server.counters().accept_errors, 100u);  // a loop that spins makes thousands
+  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &before), 0);
+  client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+  EXPECT_TRUE(client.receive_until("200 OK"));
 }
 
 }  // namespace

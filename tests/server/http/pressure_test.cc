@@ -62,12 +62,11 @@ TEST(Budget, AThousandLargeAnswersAtOnce) {
   // Now it reads.
   size_t given = 0;
   ASSERT_TRUE(client.run_until([&] {
-    size_t got = 0;
     for (auto& [id, answer] : client.answers) {
       if (answer.body.empty()) continue;
       nghttp2_session_consume(client.session, id, answer.body.size());
       given += answer.body.size();
-      got += std::exchange(answer.body, {}).size();
+      answer.body.clear();
     }
     return client.closed >= 100;
   }));
@@ -157,7 +156,7 @@ TEST(Budget, WhoReadsATrickleDoesNotHoldEveryoneUp) {
       nghttp2_submit_window_update(client.session, 0, id, 50);
     }
     std::this_thread::sleep_for(std::chrono::milliseconds(10));
-    return false || served;
+    return served.load();
   });
   other.join();
   EXPECT_TRUE(served);
@@ -177,7 +176,8 @@ TEST(Budget, ManyBodiesAtOnceDoNotLockEachOtherOut) {
     std::map<int32_t, size_t> sizes;
     for (size_t i = 0; i < 300; ++i) {
       const size_t size = 10'000 + i * 1000;
-      sizes[client.submit({.body = std::string(size, 'x'), .send_length = send_length, .headers = {}})] = size;
+      sizes[client.submit({.body = std::string(size, 'x'), .send_length = send_length, .headers = {}})] =
+          size;
     }
     ASSERT_TRUE(client.run_until([&] { return client.closed == 300; })) << client.closed << send_length;
     for (const auto& [id, size] : sizes) EXPECT_EQ(client.answers[id].body, std::to_string(size));

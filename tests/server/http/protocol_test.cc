@@ -16,7 +16,8 @@ TEST(Preface, DecidesAsSoonAsItCan) {
     EXPECT_EQ(detect_protocol(kHttp2Preface.substr(0, n)), Protocol::kUndecided) << n;
   EXPECT_EQ(detect_protocol(kHttp2Preface), Protocol::kHttp2);
   EXPECT_EQ(detect_protocol(std::string(kHttp2Preface) + "more"), Protocol::kHttp2);
-  for (const char* text : {"G", "PO", "PU", "PRO", "PRINT", "PRI / HTTP/1.1\r\n", "POST / HTTP/1.1", "\r\nGET"})
+  for (const char* text :
+       {"G", "PO", "PU", "PRO", "PRINT", "PRI / HTTP/1.1\r\n", "POST / HTTP/1.1", "\r\nGET"})
     EXPECT_EQ(detect_protocol(text), Protocol::kHttp1) << text;
   for (const char* text : {"P", "PR", "PRI"}) EXPECT_EQ(detect_protocol(text), Protocol::kUndecided) << text;
   EXPECT_EQ(detect_protocol("\x16\x03\x01"), Protocol::kTls);
@@ -162,9 +163,11 @@ TEST(Http1, GivesTheHandlerWhatWasSent) {
   RawClient client(server.port());
   client.send(
       "\r\nPOST /p/q?r=s HTTP/1.1\r\nhost: h:1\r\nAUTHORIZATION: Bearer abc\r\nX-Denokv-Version: 2\r\n"
-      "x-transaction-domain-id: old\r\nTransfer-Encoding: chunked\r\n\r\n3;x=y\r\nabc\r\n2\r\nde\r\n0\r\nT: u\r\n\r\n");
+      "x-transaction-domain-id: old\r\nTransfer-Encoding: chunked\r\n\r\n3;x=y\r\nabc\r\n2\r\nde\r\n0\r\nT: "
+      "u\r\n\r\n");
   ASSERT_TRUE(client.receive_until("\r\n\r\nno"));
-  EXPECT_TRUE(client.received.starts_with("HTTP/1.1 401 Unauthorized\r\nContent-Type: text/x\r\nContent-Length: 2\r\n"));
+  EXPECT_TRUE(client.received.starts_with(
+      "HTTP/1.1 401 Unauthorized\r\nContent-Type: text/x\r\nContent-Length: 2\r\n"));
   EXPECT_EQ(seen.path, "/p/q");
   EXPECT_EQ(seen.query, "r=s");
   EXPECT_EQ(seen.host, "h:1");
@@ -188,20 +191,22 @@ TEST(Http1, PipelinedRequestsAreAnsweredInOrder) {
   std::string requests, expected;
   for (int i = 0; i < 200; ++i) {
     const std::string body(static_cast<size_t>(i * 7 % 500), 'b');
-    requests += "POST /" + std::to_string(i) + " HTTP/1.1\r\nHost: a\r\nContent-Length: " + std::to_string(body.size()) +
-                "\r\n\r\n" + body;
+    requests += "POST /" + std::to_string(i) +
+                " HTTP/1.1\r\nHost: a\r\nContent-Length: " + std::to_string(body.size()) + "\r\n\r\n" + body;
     expected += "<" + std::to_string(i) + ":" + std::to_string(body.size()) + ">";
   }
   RawClient client(server.port());
   // In odd pieces.
-  for (size_t at = 0; at < requests.size(); at += 1237) client.send(std::string_view(requests).substr(at, 1237));
+  for (size_t at = 0; at < requests.size(); at += 1237)
+    client.send(std::string_view(requests).substr(at, 1237));
   size_t most_at_once = 0;
   for (int answered = 0; answered < 200;) {
     ASSERT_TRUE(eventually([&] { return shelf.size() > 0; }));
     auto entries = shelf.take();
     most_at_once = std::max(most_at_once, entries.size());
     for (auto& [request, responder] : entries) {
-      responder.respond({200, "", "<" + request.path.substr(1) + ":" + std::to_string(request.body.size()) + ">"});
+      responder.respond(
+          {200, "", "<" + request.path.substr(1) + ":" + std::to_string(request.body.size()) + ">"});
       ++answered;
     }
   }
@@ -420,7 +425,8 @@ TEST(Answers, AfterTheListenerIsGone) {
 
 TEST(Listener, RefusesBadAddresses) {
   TestHandler handler;
-  for (const char* address : {"", "nonsense", ":80", "127.0.0.1:", "127.0.0.1:99999", "127.0.0.1:8x", "::1:80"}) {
+  for (const char* address :
+       {"", "nonsense", ":80", "127.0.0.1:", "127.0.0.1:99999", "127.0.0.1:8x", "::1:80"}) {
     Options options;
     options.address = address;
     const auto made = Listener::create(options, handler);

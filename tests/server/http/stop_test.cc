@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <deque>
 #include <thread>
 
 #include "tests/server/http/client.h"
@@ -149,17 +150,19 @@ TEST(Stop, UnderLoad) {
     Server server(options);
     std::atomic<int> answered{0};
     std::atomic<bool> halt{false};
+    std::deque<H2Client> connections;
     std::vector<std::thread> clients;
-    for (int i = 0; i < 3; ++i) {
+    for (int i = 0; i < 3; ++i) connections.emplace_back(server.port());
+    ASSERT_TRUE(eventually([&] { return server.counters().connections_open == 3; }));
+    for (H2Client& client : connections) {
       clients.emplace_back([&] {
-        H2Client client(server.port());
-        size_t sent = 0;
+        size_t sent = 0, counted = 0;
         client.run_until([&] {
           while (!client.goaway && !halt && sent - client.closed < 50) {
             client.submit({.path = "/x", .body = "y"});
             ++sent;
           }
-          answered = static_cast<int>(client.closed);
+          answered += static_cast<int>(client.closed - std::exchange(counted, client.closed));
           return client.goaway && client.closed == sent;
         });
         // Every stream at or below the last that the server named got its answer.

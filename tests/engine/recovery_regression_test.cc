@@ -1,0 +1,189 @@
+// What opening a database accepts, what it refuses, and that it may be
+// interrupted anywhere.
+#include "engine/base/coding.h"
+#include "engine/base/hash.h"
+#include "engine/format/log_record.h"
+#include "tests/engine/watched_database.h"
+
+namespace tidemark {
+namespace {
+
+using Op = WatchingFileSystem::Op;
+
+class RecoveryRegressionTest : public WatchedDatabaseTest {
+ protected:
+  const std::string copy_ = folder_ / "copy";
+
+  std::string newest_wal(const std::string& dir) { return dir + "/" + files_ending(dir, ".wal").back(); }
+
+  // Ten commits of one record each, as a crash leaves them; gives where each
+  // record begins, and the end of the last.
+  std::vector<uint64_t> crash_with_ten_commits(bool close) {
+    open(small_options());
+    const std::string wal = newest_wal(dir_);
+    for (int i = 0; i < 10; ++i)
+      EXPECT_TRUE(put(db(), "key/" + std::to_string(i), std::string(20, 'v')).committed);
+    if (close) database_.reset();
+    copy_folder(dir_, copy_);
+    database_.reset();
+    const std::string bytes = read_bytes(copy_ + "/" + wal.substr(wal.rfind('/') + 1));
+    std::vector<uint64_t> offsets;
+    uint64_t at = kLogHeaderBytes;
+    while (at + kRecordHeaderBytes <= bytes.size() && load_le32(bytes.data() + at) != 0) {
+      offsets.push_back(at);
+      at += record_bytes(load_le32(bytes.data() + at + 4));
+    }
+    offsets.push_back(at);
+    return offsets;
+  }
+  void expect_first(Database& db, int count, const std::string& what) {
+    const KeyValues now = contents(db);
+    ASSERT_EQ(now.size(), static_cast<size_t>(count)) << what;
+    for (int i = 0; i < count; ++i) ASSERT_TRUE(now.contains("key/" + std::to_string(i))) << what;
+  }
+  // Opens a copy of copy_ in which the log is `bytes`.
+  Result<std::unique_ptr<Database>> open_with_log(const std::string& bytes) {
+    const std::string dir = folder_ / "damaged";
+    copy_folder(copy_, dir);
+    write_bytes(newest_wal(dir), bytes);
+    return try_open(dir, small_options());
+  }
+};
+
+// The manifest's last record says which log file is the newest: without it,
+// what that holds must not be dropped.
+TEST_F(RecoveryRegressionTest,
+       after_a_clean_close_damage_in_the_last_manifest_record_loses_nothing_silently) {
+  for (const bool large_log : {false, true}) {
+    DatabaseOptions options = small_options();
+    options.memtable_bytes = 32 << 20;
+    std::filesystem::remove_all(dir_);
+    open(options);
+    const int first = large_log ? 40 : 1;
+    for (int i = 0; i < first; ++i)
+      ASSERT_TRUE(put(db(), "large/" + std::to_string(i), std::string(40'000, 'x')).committed);
+    open(options);  // a large log is kept, a small one copied
+    ASSERT_TRUE(put(db(), "key", "value").committed);
+    database_.reset();
+    copy_folder(dir_, copy_);
+    const std::string manifest = copy_ + "/" + files_starting(copy_, "MANIFEST-").back();
+    std::string bytes = read_bytes(manifest);
+    uint64_t last = 0;
+    for (uint64_t at = kLogHeaderBytes; at < bytes.size();
+         at += record_bytes(load_le32(bytes.data() + at + 4)))
+      last = at;
+    bytes[last + kRecordHeaderBytes] = static_cast<char>(bytes[last + kRecordHeaderBytes] ^ 1);
+    write_bytes(manifest, bytes);
+    auto opened = try_open(copy_, options);
+    if (!opened) {
+      EXPECT_EQ(opened.error().code, ErrorCode::kCorruption) << opened.error().message;
+      continue;
+    }
+    EXPECT_EQ(get(*(*opened)->read(), "key"), "value") << "large log: " << large_log;
+  }
+}
+
+TEST_F(RecoveryRegressionTest, a_missing_file_is_named) {
+  open(small_options());
+  for (int i = 0; i < 400; ++i)
+    ASSERT_TRUE(put(db(), "key/" + std::to_string(i % 50), std::string(100, 'v')).committed);
+  ASSERT_TRUE(db().flush().has_value());
+  ASSERT_TRUE(put(db(), "last", "x").committed);
+  database_.reset();
+  for (const auto& entry : std::filesystem::directory_iterator(dir_)) {
+    const std::string name = entry.path().filename();
+    if (name == "LOCK") continue;
+    copy_folder(dir_, copy_);
+    std::filesystem::remove(copy_ + "/" + name);
+    const auto before = files_starting(copy_, "");
+    EXPECT_EQ(code_of_open(copy_), ErrorCode::kCorruption) << name << ": " << message_;
+    EXPECT_NE(message_.find(name), std::string::npos) << message_;
+    EXPECT_EQ(files_starting(copy_, ""), before) << "without " << name << " something was written or removed";
+  }
+}
+
+// A process that dies while it begins a log file leaves one that never counted.
+TEST_F(RecoveryRegressionTest, a_log_file_that_never_began_is_in_nobodys_way) {
+  DatabaseOptions options = small_options();
+  options.memtable_bytes = 32 << 20;
+  open(options);
+  for (int i = 0; i < 60; ++i)
+    ASSERT_TRUE(put(db(), "key/" + std::to_string(i), std::string(30'000, 'v')).committed);
+  const KeyValues expected = contents(db());
+  copy_folder(dir_, copy_);
+  database_.reset();
+  write_bytes(copy_ + "/900002.wal", std::string(128 << 10, '\0'));
+  for (int i = 0; i < 3; ++i) {
+    auto opened = try_open(copy_, options);
+    ASSERT_TRUE(opened.has_value()) << "opening " << i << ": " << opened.error().message;
+    EXPECT_EQ(contents(**opened), expected);
+  }
+  EXPECT_FALSE(std::filesystem::exists(copy_ + "/900002.wal"));
+}
+
+class ForeignFolderRegressionTest : public RecoveryRegressionTest,
+                                    public ::testing::WithParamInterface<std::vector<const char*>> {};
+
+TEST_P(ForeignFolderRegressionTest, is_refused_and_left_alone) {
+  std::filesystem::create_directory(dir_);
+  for (const char* name : GetParam()) write_bytes(dir_ + "/" + name, "MANIFEST-000002\n");
+  const auto before = files_starting(dir_, "");
+  EXPECT_EQ(code_of_open(dir_), ErrorCode::kInvalidArgument) << message_;
+  EXPECT_EQ(files_starting(dir_, ""), before);
+  for (const char* name : GetParam()) EXPECT_EQ(read_bytes(dir_ + "/" + name), "MANIFEST-000002\n") << name;
+}
+
+INSTANTIATE_TEST_SUITE_P(kinds, ForeignFolderRegressionTest,
+                         ::testing::Values(std::vector{"notes.tmp"},
+                                           std::vector{"CURRENT", "LOCK", "LOG", "MANIFEST-000002",
+                                                       "000003.log"}));
+
+// Recovery is stopped by a failure after each of its steps in turn, and run
+// again.
+class InterruptedRecoveryRegressionTest : public RecoveryRegressionTest,
+                                          public ::testing::WithParamInterface<bool> {};
+
+TEST_P(InterruptedRecoveryRegressionTest, gives_the_same_state_as_if_it_had_not_been_interrupted) {
+  const bool large_log = GetParam();
+  DatabaseOptions options = small_options();
+  options.memtable_bytes = 32 << 20;
+  open(options);
+  const int count = large_log ? 60 : 20;
+  for (int i = 0; i < count; ++i)
+    ASSERT_TRUE(put(db(), "key/" + std::to_string(i), std::string(large_log ? 30'000 : 100, 'v')).committed);
+  const KeyValues expected = contents(db());
+  const Versionstamp head = db().head();
+  copy_folder(dir_, copy_);
+  database_.reset();
+  const std::string once = folder_ / "once", again = folder_ / "again";
+  copy_folder(copy_, again);
+  for (uint64_t step = 0;; ++step) {
+    copy_folder(copy_, once);
+    bool interrupted = false;
+    for (const std::string& dir : {once, again}) {
+      SCOPED_TRACE("interrupted at step " + std::to_string(step) +
+                   (dir == once ? "" : " of every attempt before"));
+      const uint64_t failures = fs_.failures();
+      fs_.fail_any(ErrorCode::kIo, step, false);
+      auto opened = try_open(dir, options);
+      const bool failed = fs_.failures() > failures;
+      fs_.clear_faults();
+      if (opened) opened->reset();
+      interrupted |= failed;
+      for (int attempt = 0; attempt < 3; ++attempt) {
+        opened = try_open(dir, options);
+        ASSERT_TRUE(opened.has_value()) << "attempt " << attempt << ": " << opened.error().message;
+        ASSERT_EQ(contents(**opened), expected);
+        ASSERT_EQ((*opened)->head(), head);
+        opened->reset();
+      }
+    }
+    if (!interrupted) break;
+    ASSERT_LT(step, 60u);
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(large_logs, InterruptedRecoveryRegressionTest, ::testing::Values(true));
+
+}  // namespace
+}  // namespace tidemark
