@@ -154,7 +154,7 @@ Result<ReplayedLog> replay(FileSystem& fs, const std::string& database_id,
       if (record->payload.front() == static_cast<char>(WalRecordType::kClose))
         continue;  // has made its promise
       std::string_view payload = record->payload;
-      if (payload.front() == static_cast<char>(WalRecordType::kCopy)) payload.remove_prefix(1);
+      if (payload.starts_with(static_cast<char>(WalRecordType::kCopy))) payload.remove_prefix(1);
       bytes += payload.size();
       if (bytes <= kCopyWholeBytes) all.emplace_back(payload);
       if (!limit) {
@@ -212,7 +212,7 @@ Status check_unknown_wals(FileSystem& fs, const std::string& database_id, const 
       return std::unexpected<Error>(std::move(reader).error());
     }
     for (auto record = reader->next(std::nullopt); record && *record; record = reader->next(std::nullopt))
-      if ((*record)->payload.front() != static_cast<char>(WalRecordType::kCopy))
+      if (!(*record)->payload.starts_with(static_cast<char>(WalRecordType::kCopy)))
         return fail(ErrorCode::kCorruption, manifest_path + ": its last record is lost: " + it->second +
                                                 " holds commits, but the manifest does not know the file");
   }

@@ -23,7 +23,8 @@ import read_store
 from read_store import Damage, NewerFormat, Store
 
 DOCS = pathlib.Path(__file__).resolve().parents[2] / "docs" / "formats"
-STORES = ["empty", "flushed", "merged", "merged, not closed", "no history, not closed", "reopened, not closed"]
+STORES = ["empty", "flushed", "merged", "merged, not closed", "no history, not closed", "published",
+          "published, not closed", "reopened, not closed", "switched, not closed"]
 
 make_store = None  # the program
 scratch = None     # a folder
@@ -141,7 +142,8 @@ class TornTailTest(unittest.TestCase):
         while (record := log.record_at(p)) is not None:
             p, last = record[2], p
         self.assertIsNotNone(last)
-        before = [c.stamp.hex() for c in whole.commits[:-len(read_store.read_group(log.record_at(last)[0], path))]]
+        torn_away = len(read_store.read_wal_payload(log.record_at(last)[0], path))
+        before = [c.stamp.hex() for c in whole.commits[:-torn_away]]
         self.assertLess(len(before), len(whole.commits))
         for cut in (last + 1, last + 31, last + 32, last + 40):
             copy = fresh_copy(told["database"])
@@ -170,23 +172,144 @@ class TornTailTest(unittest.TestCase):
             self.assertRegex(error, f"{path.name} at offset 64: no intact record")
 
 
-    def test_a_manifest_that_lost_its_last_record_is_found_by_the_log_that_it_forgot(self):
-        copy = fresh_copy(stores["reopened, not closed"]["database"])
-        manifest = next(copy.glob("MANIFEST-*"))
-        data = bytearray(manifest.read_bytes())
-        data[-10] ^= 1
-        manifest.write_bytes(data)
-        with self.assertRaisesRegex(Damage, "holds commits, but the manifest does not know of it"):
-            Store(copy)
+    def check_both_refuse(self, folder, message):
+        with self.assertRaisesRegex(Damage, message):
+            Store(folder)
+        code, _, error = run_make_store("show", folder)
+        self.assertEqual(code, 1)
+        self.assertRegex(error, message)
 
-    def test_a_log_that_was_being_made_at_a_crash_means_nothing(self):
-        told = stores["merged, not closed"]
+    def check_both_read(self, folder, expected):
+        """The engine twice: the first opening must leave what the next one reads."""
+        for _ in range(2):
+            self.assertEqual(entries(Store(folder)), expected)
+            code, lines, error = run_make_store("show", folder)
+            self.assertEqual((code, error), (0, ""))
+            self.assertEqual(lines[1]["entries"], expected)
+        self.assertEqual(entries(Store(folder)), expected)
+
+    def test_a_flipped_byte_in_the_last_record_of_a_manifest_is_found(self):
+        """Though it looks like a tear: in what the record before it says, something is missing or forgotten."""
+        # The record is that of the start, the only one: it was durable before CURRENT named the file.
+        copy = fresh_copy(stores["reopened, not closed"]["database"])
+        self.assertEqual(len(manifest_records(copy)), 2)
+        self.assertTrue(Store(copy).tail)
+        flip(manifest_of(copy), 64 + 32)
+        self.check_both_refuse(copy, "no intact record")
+        # The record is that of a flush, and the log that it let go is gone.
+        copy = fresh_copy(stores["switched, not closed"]["database"])
+        store = Store(copy)
+        self.assertTrue(store.tail)
+        for path in copy.glob("*.wal"):
+            if int(path.stem) < store.state.oldest_wal:
+                path.unlink()
+        flip(manifest_of(copy), manifest_records(copy)[-2] + 32)
+        self.check_both_refuse(copy, r"\.wal.*missing")
+
+    def test_a_manifest_that_lost_its_last_record_is_found_by_the_log_that_it_forgot(self):
+        told = stores["switched, not closed"]
         copy = fresh_copy(told["database"])
-        (copy / "999999.wal").write_bytes(bytes(131072))
-        self.assertEqual(entries(Store(copy)), told["states"][-1]["entries"])
-        code, lines, error = run_make_store("show", copy)
-        self.assertEqual((code, error), (0, ""))
-        self.assertEqual(lines[1]["entries"], told["states"][-1]["entries"])
+        *_, switch, flush, _ = manifest_records(copy)
+        # A crash before the flush was recorded: its record never came, and its files are leftovers.
+        manifest = manifest_of(copy)
+        data = bytearray(manifest.read_bytes())
+        data[flush:] = bytes(len(data) - flush)
+        manifest.write_bytes(data)
+        store = Store(copy)
+        self.assertFalse(store.state.segments)
+        self.assertLess(store.state.oldest_wal, store.state.newest_wal)
+        damaged = fresh_copy(copy)
+        self.check_both_read(copy, told["states"][-1]["entries"])
+        # Damage of the record that made the newest WAL file known.
+        flip(manifest_of(damaged), switch + 32)
+        self.check_both_refuse(damaged, "lost its last record|its last record is lost")
+
+    def test_only_copies_may_stand_in_a_log_that_the_manifest_does_not_know(self):
+        """A start that a crash ended leaves copies; commits are written only when the manifest knows the file."""
+        told = stores["reopened, not closed"]
+        whole = Store(told["database"])
+        newest = whole.state.newest_wal
+        after = struct.pack(">QH", struct.unpack(">QH", whole.head)[0] + 1, 0)
+        group = b"\1" + after + struct.pack("<qI", 1 << 50, 1) + b"\0\3new\3new"
+        for number in (newest + 1, 999999):
+            for payloads, harmless in (([], True), ([b"\4" + group], True), ([group], False),
+                                       ([b"\4" + group, group], False), ([b"\4" + group, b"\3"], False)):
+                copy = fresh_copy(told["database"])
+                leftover = copy / f"{number:06}.wal"
+                leftover.write_bytes(log_file(whole.database_id, 1, number, newest, payloads) + bytes(4096))
+                if harmless:
+                    self.check_both_read(copy, told["states"][-1]["entries"])
+                else:
+                    self.check_both_refuse(copy, "lost its last record|its last record is lost")
+
+    def test_leftovers_of_any_number_mean_nothing(self):
+        for name in ("merged, not closed", "reopened, not closed"):
+            told = stores[name]
+            newest = Store(told["database"]).state.newest_wal
+            numbers = {newest + 1, 999999}
+            if name == "reopened, not closed":
+                chain = {int(path.stem) for path in pathlib.Path(told["database"]).glob("*.wal")}
+                between = set(range(min(chain), newest)) - chain
+                self.assertTrue(between)
+                numbers |= between
+            for number in sorted(numbers):
+                copy = fresh_copy(told["database"])
+                (copy / f"{number:06}.wal").write_bytes(bytes(131072))
+                self.check_both_read(copy, told["states"][-1]["entries"])
+
+    def test_published_segments_of_which_the_manifest_does_not_know_are_found_in_the_log(self):
+        told = stores["published, not closed"]
+        copy = fresh_copy(told["database"])
+        whole = Store(copy)
+        manifest, offsets = manifest_of(copy), manifest_records(copy)
+        data = bytearray(manifest.read_bytes())
+        data[offsets[-2]:] = bytes(len(data) - offsets[-2])
+        manifest.write_bytes(data)
+        log = read_store.Log(manifest, 2, whole.database_id, int(manifest.name[9:]))
+        known = read_store.State()
+        for payload, where in log.records():
+            known.apply(payload, where)
+        self.assertLess(known.flushed_stamp, whole.state.flushed_stamp)
+        store = Store(copy)
+        self.assertEqual(store.state.segments.keys(), whole.state.segments.keys())
+        for state in told["states"]:
+            self.assertEqual(entries(store, bytes.fromhex(state["at"])), state["entries"], state["at"])
+        missing = fresh_copy(copy)
+        (missing / f"{max(store.state.segments):06}.seg").unlink()
+        self.check_both_refuse(missing, r"\.seg.*missing")
+        self.check_both_read(copy, told["states"][-1]["entries"])
+
+
+def manifest_of(folder):
+    return folder / f"MANIFEST-{read_store.read_current(folder)[1]:06}"
+
+
+def manifest_records(folder):
+    """The offsets of the intact records of the manifest, and where the last one ends."""
+    database_id, number = read_store.read_current(folder)
+    return [64] + [end for _, end in read_store.Log(manifest_of(folder), 2, database_id, number).intact()]
+
+
+def flip(path, offset):
+    data = bytearray(path.read_bytes())
+    data[offset] ^= 1
+    path.write_bytes(data)
+
+
+def log_file(database_id, kind, number, predecessor, payloads):
+    """A log file of intact records, made by the documents."""
+    data = struct.pack("<8sII16sQQQ", b"TIDELOG\n", 1, kind, database_id, number, predecessor, 64)
+    data += struct.pack("<Q", read_store.xxh3(data))
+    for payload in payloads:
+        data += log_record(database_id, kind, number, len(data), 64, payload)
+    return data
+
+
+def log_record(database_id, kind, number, p, promise, payload):
+    salt = read_store.xxh3(database_id + bytes([kind]) + struct.pack("<Q", number))
+    head = struct.pack("<4sIQQ", b"TIDR", len(payload), promise, read_store.xxh3(payload, salt ^ p))
+    head += struct.pack("<Q", read_store.xxh3(head, salt ^ p))
+    return head + payload + bytes(-len(payload) % 8)
 
 
 def example_files():
@@ -226,7 +349,7 @@ class ExampleTest(unittest.TestCase):
     def test_the_example_is_the_database_that_the_documents_tell_of(self):
         files = example_files()
         self.assertEqual(sorted(files), ["000004.wal", "000005.seg", "000006.seg", "000007.chg", "CURRENT",
-                                         "MANIFEST-000002"])
+                                         "MANIFEST-000003"])
         told, store = self.told(), Store(self.write(files))
         self.assertEqual(len(told), 3)
         self.assertEqual([(c.stamp.hex(), c.timestamp) for c in store.commits], [(s, t) for s, (t, _) in told.items()])
@@ -280,15 +403,18 @@ class ExampleTest(unittest.TestCase):
                          [[c.stamp[:1].hex(), [[k, key] for k, key, _ in c.writes]] for c in printed.commits])
         for name, data in example_files().items():
             self.assertEqual(len((folder / name).read_bytes()), len(data), name)
+        for name, kind, number in (("MANIFEST-000003", 2, 3), ("000004.wal", 1, 4)):
+            made, shown = (list(read_store.Log(s.folder / name, kind, s.database_id, number).intact())
+                           for s in (store, printed))
+            self.assertEqual(made, shown, name)
         for line in lines:
             if "at" in line:
                 self.assertEqual(entries(store, bytes.fromhex(line["at"])), line["entries"])
 
-    # What no checksum covers, and the last record, which after damage looks like a tear but held nothing: the close
-    # record. Offsets of the example.
-    HARMLESS = {("000004.wal", range(0x97, 0xc0)), ("MANIFEST-000002", range(0x91, 0x98)),
-                ("MANIFEST-000002", range(0xbe, 0xc0)), ("MANIFEST-000002", range(0xe4, 0xe8)),
-                ("MANIFEST-000002", range(0x1ee, 0x1f0))}
+    # What no checksum covers, and the last records, which after damage look like a tear but held nothing: those of the
+    # clean close. Offsets of the example.
+    HARMLESS = {("000004.wal", range(0x97, 0xc0)), ("MANIFEST-000003", range(0x91, 0x98)),
+                ("MANIFEST-000003", range(0xbc, 0xc0)), ("MANIFEST-000003", range(0x1c6, 0x1e8))}
 
     def test_a_changed_byte_is_found_wherever_it_is(self):
         files = example_files()
@@ -314,7 +440,7 @@ class ExampleTest(unittest.TestCase):
 
     def test_the_engine_finds_a_changed_byte_in_each_file(self):
         files = example_files()
-        for name, offset in (("CURRENT", 20), ("MANIFEST-000002", 0x65), ("000004.wal", 0x62), ("000005.seg", 0x38)):
+        for name, offset in (("CURRENT", 20), ("MANIFEST-000003", 0x65), ("000004.wal", 0x62), ("000005.seg", 0x38)):
             changed = bytearray(files[name])
             changed[offset] ^= 0x10
             code, _, error = run_make_store("show", self.write({**files, name: bytes(changed)}))
@@ -323,7 +449,7 @@ class ExampleTest(unittest.TestCase):
 
     def test_a_newer_version_is_refused_and_nothing_is_written(self):
         files = example_files()
-        for name, size in (("CURRENT", 48), ("MANIFEST-000002", 64), ("000004.wal", 64), ("000005.seg", 32),
+        for name, size in (("CURRENT", 48), ("MANIFEST-000003", 64), ("000004.wal", 64), ("000005.seg", 32),
                            ("000007.chg", 32)):
             changed = bytearray(files[name])
             changed[8] = 2
@@ -332,7 +458,7 @@ class ExampleTest(unittest.TestCase):
             folder = self.write(newer)
             with self.assertRaisesRegex(NewerFormat, rf"{name}.*version 2 is newer"):
                 Store(folder)
-            if name in ("CURRENT", "MANIFEST-000002", "000004.wal"):  # those that opening reads
+            if name in ("CURRENT", "MANIFEST-000003", "000004.wal"):  # those that opening reads
                 code, _, error = run_make_store("show", folder)
                 self.assertEqual(code, 1, name)
                 self.assertRegex(error, rf"{name}.*version 2 is newer")
@@ -341,13 +467,9 @@ class ExampleTest(unittest.TestCase):
 
     def test_an_unknown_manifest_tag_is_refused_as_newer(self):
         files = example_files()
-        current, manifest = files["CURRENT"], bytearray(files["MANIFEST-000002"])
-        p = len(manifest)
-        payload = b"\x0e\x01"
-        salt = read_store.xxh3(current[16:32] + b"\x02" + struct.pack("<Q", 2))
-        head = struct.pack("<4sIQQ", b"TIDR", len(payload), p, read_store.xxh3(payload, salt ^ p))
-        manifest += head + struct.pack("<Q", read_store.xxh3(head, salt ^ p)) + payload + bytes(6)
-        folder = self.write({**files, "MANIFEST-000002": bytes(manifest)})
+        current, manifest = files["CURRENT"], bytearray(files["MANIFEST-000003"])
+        manifest += log_record(current[16:32], 2, 3, len(manifest), len(manifest), b"\x0e\x01")
+        folder = self.write({**files, "MANIFEST-000003": bytes(manifest)})
         with self.assertRaisesRegex(NewerFormat, "unknown tag 14"):
             Store(folder)
         code, _, error = run_make_store("show", folder)

@@ -15,7 +15,9 @@
 #include <filesystem>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -60,6 +62,7 @@ struct Commit {
   Versionstamp stamp;
   int64_t timestamp_ms;
   std::vector<Write> writes;
+  bool published = false;  // within segments made elsewhere: no change file lists it
 };
 
 void print_database(const std::string& path, Versionstamp head, Versionstamp horizon, bool clean) {
@@ -109,7 +112,27 @@ class Maker {
           return CommitRequest::Decision::kCommit;
         });
     check(outcome.status);
-    commits_.push_back({outcome.versionstamp, outcome.timestamp_ms, std::move(writes)});
+    commits_.push_back({outcome.versionstamp, outcome.timestamp_ms, std::move(writes), false});
+  }
+
+  // Publishes segments with versions that got their stamps elsewhere: two of each key, in between a
+  // tombstone.
+  void publish() {
+    const uint64_t base = database_->head().number;
+    const int64_t timestamp_ms = database_->head_timestamp_ms() + 1;
+    const auto ingest = database_->begin_ingest();
+    for (uint64_t n = 1; n <= 3; ++n) commits_.push_back({{base + n, 7}, timestamp_ms, {}, true});
+    for (int i = 100; i < 200; ++i) {
+      const std::string key = "published/" + std::to_string(i);
+      for (uint64_t n = 3; n > 0; --n) {
+        const Write write{n == 2, key, n == 2 ? "" : "value " + std::to_string(n) + " of " + key};
+        Commit& commit = commits_[commits_.size() - 4 + n];
+        check(ingest->add(key, commit.stamp,
+                          write.erase ? std::nullopt : std::optional<std::string_view>(write.value)));
+        commit.writes.push_back(write);
+      }
+    }
+    check(ingest->publish(commits_.back().stamp, timestamp_ms).status);
   }
 
   // Puts, overwrites and erases of random keys: short and long ones, some without a shared beginning; values
@@ -154,6 +177,7 @@ class Maker {
     std::printf("{\"commits\": [");
     const char* comma = "";
     for (const Commit& c : commits_) {
+      if (c.published) continue;
       std::printf("%s[\"%s\", %lld, [", comma, c.stamp.hex().c_str(), static_cast<long long>(c.timestamp_ms));
       const char* inner = "";
       for (const Write& w : c.writes) {
@@ -275,30 +299,66 @@ void make_stores(const std::string& dir) {
     reopened.copy_to(dir + "/reopened, not closed");
     reopened.tell(dir + "/reopened, not closed", false, 3);
   }
+  {
+    // The WAL file that the flush let go is put back: what stands there is what a crash during the flush
+    // leaves, but for the manifest's last record.
+    DatabaseOptions options = small_options();
+    options.memtable_bytes = 64 << 20;
+    Maker switched(*engine, dir + "/switched", options);
+    switched.random_commits(40);
+    switched.copy_to(dir + "/before the switch");
+    check(switched.db().flush());
+    switched.random_commits(10);
+    const std::string copy = dir + "/switched, not closed";
+    switched.copy_to(copy);
+    for (const auto& file : std::filesystem::directory_iterator(dir + "/before the switch"))
+      if (file.path().extension() == ".wal")
+        std::filesystem::copy(file.path(), copy, std::filesystem::copy_options::skip_existing);
+    switched.tell(copy, false, 8);
+  }
+  {
+    DatabaseOptions options = small_options();
+    options.memtable_bytes = 64 << 20;
+    Maker published(*engine, dir + "/published", options);
+    published.random_commits(40);
+    published.publish();
+    published.copy_to(dir + "/published, not closed");
+    published.tell(dir + "/published, not closed", false, 8);
+    published.random_commits(10);
+    published.close();
+    published.tell(published.path(), true, 8);
+  }
 }
 
-// A second later each time it is looked at, from the first moment of 2026 on.
-class SteppingClock final : public Clock {
+// Stands still unless told otherwise, so that the example's bytes do not depend on who looks at it how often.
+class ExampleClock final : public Clock {
  public:
-  int64_t wall_us() override { return now_us_ += 1'000'000; }
+  int64_t wall_us() override { return now_us_; }
   int64_t monotonic_us() override { return now_us_; }
   void sleep_us(int64_t) override {}
+  // So many seconds into 2026.
+  void set(int64_t seconds) { now_us_ = (1'767'225'600 + seconds) * 1'000'000; }
 
  private:
   std::atomic<int64_t> now_us_ = 1'767'225'600'000'000;
 };
 
 void make_example(const std::string& dir) {
-  SteppingClock clock;
+  ExampleClock clock;
   EngineComponents components;
   components.clock = &clock;
   const auto engine = Engine::create({}, components);
   DatabaseOptions options;
   options.retention = Retention::forever();
   Maker maker(*engine, dir, options);
+  clock.set(2);
   maker.commit({{false, "fruit/apple", "red"}, {false, "fruit/banana", "yellow"}});
+  clock.set(4);
   maker.commit({{false, "fruit/apple", "green"}, {true, "fruit/banana", {}}});
+  clock.set(7);
   check(maker.db().flush());
+  check(maker.db().wait_idle());
+  clock.set(9);
   maker.commit({{true, "fruit/apple", {}}, {false, "fruit/cherry", "dark"}});
   maker.close();
   maker.tell(dir, true, 3);

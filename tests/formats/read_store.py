@@ -125,6 +125,13 @@ class Log:
             return None
         return payload, promise, end
 
+    def intact(self):
+        """(payload, end) of the intact records from the first on."""
+        p = 64
+        while (record := self.record_at(p)) is not None:
+            p = record[2]
+            yield record[0], p
+
     def records(self, limit=None):
         p, durable = 64, 64
         while p != limit:
@@ -161,6 +168,9 @@ class SegmentMeta:
         self.place = None
         if self.kind not in (LIVE, HISTORY):
             raise Damage(f"{r.where}: a segment of kind {self.kind}")
+
+    def fields(self):
+        return {name: value for name, value in vars(self).items() if name != "place"}
 
 
 class ChangesMeta:
@@ -284,6 +294,8 @@ class Entry:
 def read_block(content, kind, where):
     if len(content) < 6:
         raise Damage(f"{where}: a block is too short")
+    if content[0] & ~1:
+        raise Damage(f"{where}: a block has unknown flags")
     wide = content[0] & 1
     count = struct.unpack_from("<I", content, len(content) - 4)[0]
     offsets_at = len(content) - 4 - count * (4 if wide else 2)
@@ -340,8 +352,8 @@ def read_segment(path, meta):
         raise Damage(f"{path}: {len(data)} bytes instead of {meta.file_bytes}")
     check_header(data, path, b"TIDESEG\n", 32)
     kind, salt = struct.unpack_from("<IQ", data, 12)
-    if kind != meta.kind:
-        raise Damage(f"{path}: a segment of another kind")
+    if kind not in (LIVE, HISTORY) or kind != meta.kind:
+        raise Damage(f"{path}: a segment of another or of an unknown kind")
     footer = data[-64:]
     if footer[56:] != b"TIDESEGE" or xxh3(footer[:48], salt) != struct.unpack_from("<Q", footer, 48)[0]:
         raise Damage(f"{path}: the footer does not match its magic and checksum")
@@ -372,9 +384,9 @@ def read_segment(path, meta):
     check_description(meta, entries, path)
     properties = Reader(unseal(data, properties_at, properties_size, salt, path), f"{path}, properties")
     own = SegmentMeta(properties)
-    if properties.more() or (own.number, own.kind, own.file_bytes) != (meta.number, meta.kind, 0):
+    own.file_bytes = meta.file_bytes  # 0 in the properties
+    if properties.more() or own.fields() != meta.fields():
         raise Damage(f"{path}: the properties are those of another segment")
-    check_description(own, entries, path)
     if filter_size:
         content = unseal(data, filter_at, filter_size, salt, path)
         for e in entries:
@@ -396,24 +408,43 @@ class Commit:
 PUT, ERASE = 0, 1
 
 
-def read_group(payload, where):
-    """The commits of one WAL record."""
+GROUP, INGEST, CLOSE, COPY = 1, 2, 3, 4
+
+
+class Ingest:
+    """Segments that were published as a whole."""
+
+    def __init__(self, r):
+        self.stamp, self.timestamp = r.stamp(), r.timestamp()
+        self.segments = [SegmentMeta(r) for _ in range(r.varint())]
+        run = next((meta.number for meta in self.segments if meta.kind == HISTORY), None)
+        for meta in self.segments:
+            meta.place = run if meta.kind == HISTORY else 0
+
+
+def read_wal_payload(payload, where, in_copy=False):
+    """What one WAL record says: [Commit] or [Ingest]."""
     r = Reader(payload, where)
     record_type = r.u8()
-    if record_type == 2:
-        raise NewerFormat(f"{where}: the log publishes segments")
-    if record_type not in (1, 3) or (record_type == 3 and r.more()):
-        raise Damage(f"{where}: a malformed record")
-    commits = []
-    while r.more():
-        commit = Commit(r.stamp(), r.timestamp())
-        for _ in range(r.u32()):
-            kind, key = r.u8(), r.bytes()
-            if kind not in (PUT, ERASE) or not key:
-                raise Damage(f"{where}: a malformed write")
-            commit.writes.append((kind, key, r.bytes() if kind == PUT else b""))
-        commits.append(commit)
-    return commits
+    if record_type == COPY and not in_copy:
+        return read_wal_payload(payload[1:], where, in_copy=True)
+    said = []
+    if record_type == INGEST:
+        said.append(Ingest(r))
+    elif record_type == GROUP:
+        while r.more():
+            commit = Commit(r.stamp(), r.timestamp())
+            for _ in range(r.u32()):
+                kind, key = r.u8(), r.bytes()
+                if kind not in (PUT, ERASE) or not key:
+                    raise Damage(f"{where}: a malformed write")
+                commit.writes.append((kind, key, r.bytes() if kind == PUT else b""))
+            said.append(commit)
+    elif record_type != CLOSE:
+        raise Damage(f"{where}: a record of unknown type {record_type}")
+    if r.more():
+        raise Damage(f"{where}: a record goes on behind its last field")
+    return said
 
 
 def read_changes(path, meta):
@@ -468,7 +499,7 @@ class Store:
     """A database, read whole. Damage or NewerFormat if that cannot be done."""
 
     def __init__(self, folder):
-        folder = pathlib.Path(folder)
+        self.folder = folder = pathlib.Path(folder)
         self.database_id, number = read_current(folder)
         self.state = state = State()
         records = 0
@@ -481,6 +512,7 @@ class Store:
 
         self.versions = {}  # by key: [Entry]
         self.tail = []      # commits of the WAL that are not in segments
+        self.read_wal(folder)
         for number, meta in state.segments.items():
             for entry in self.existing(read_segment, folder / f"{number:06}.seg", meta):
                 self.versions.setdefault(entry.key, []).append(entry)
@@ -488,12 +520,10 @@ class Store:
                   for number, meta in state.changes.items()]
         listed.sort(key=lambda commits: commits[0].stamp)
         self.commits = [commit for commits in listed for commit in commits]
-        self.read_wal(folder)
         self.commits += self.tail
         for a, b in zip(self.commits, self.commits[1:]):
             if a.stamp >= b.stamp or a.timestamp > b.timestamp:
                 raise Damage(f"{folder}: commit {b.stamp.hex()} is out of order")
-        self.head = self.tail[-1].stamp if self.tail else state.flushed_stamp
 
     @staticmethod
     def existing(read, path, meta):
@@ -503,38 +533,60 @@ class Store:
 
     def read_wal(self, folder):
         state = self.state
-        numbers = sorted(int(path.stem) for path in folder.glob("*.wal"))
-        for number in numbers:
-            if number > state.newest_wal and self.holds_a_record(folder / f"{number:06}.wal", number):
-                raise Damage(f"{folder}: WAL file {number} holds commits, but the manifest does not know of it")
-        numbers = [n for n in numbers if state.oldest_wal <= n <= state.newest_wal]
-        for number in (state.oldest_wal, state.newest_wal):
-            if number != 0 and number not in numbers:
-                raise Damage(f"{folder}: WAL file {number} is missing")
-        logs = [Log(folder / f"{number:06}.wal", 1, self.database_id, number) for number in numbers]
-        for number, log in zip(numbers, logs[1:]):
-            if log.predecessor != number:
-                raise Damage(f"{log.path}: WAL file {log.predecessor}, the one before it, is missing")
+        logs = self.wal_chain(folder)
+        self.check_unknown_wals(folder)
         limits = [log.predecessor_end for log in logs[1:]] + [None]
         last = state.flushed_stamp, state.flushed_timestamp
         for log, limit in zip(logs, limits):
             for payload, where in log.records(limit):
-                for commit in read_group(payload, where):
-                    if commit.stamp <= state.flushed_stamp:
+                for said in read_wal_payload(payload, where):
+                    if said.stamp <= state.flushed_stamp:
                         continue
-                    if commit.stamp <= last[0] or commit.timestamp < last[1]:
-                        raise Damage(f"{where}: commit {commit.stamp.hex()} does not follow {last[0].hex()}")
-                    last = commit.stamp, commit.timestamp
-                    self.tail.append(commit)
-                    for kind, key, value in commit.writes:
-                        self.versions.setdefault(key, []).append(
-                            Entry(key, commit.stamp, None, kind == ERASE, value))
+                    if said.stamp <= last[0] or said.timestamp < last[1]:
+                        raise Damage(f"{where}: commit {said.stamp.hex()} does not follow {last[0].hex()}")
+                    last = said.stamp, said.timestamp
+                    if isinstance(said, Ingest):
+                        self.publish(said, where)
+                        continue
+                    self.tail.append(said)
+                    for kind, key, value in said.writes:
+                        self.versions.setdefault(key, []).append(Entry(key, said.stamp, None, kind == ERASE, value))
+        self.head = last[0]
 
-    def holds_a_record(self, path, number):
-        try:
-            return Log(path, 1, self.database_id, number).record_at(64) is not None
-        except Damage:
-            return False
+    def publish(self, ingest, where):
+        """Does what the manifest would have been told next."""
+        if self.versions:
+            raise Damage(f"{where}: segments are published while older writes are not in segments")
+        for meta in ingest.segments:
+            if meta.number in self.state.segments:
+                raise Damage(f"{where}: file {meta.number} is added twice")
+            self.state.segments[meta.number] = meta
+        self.state.flushed_stamp, self.state.flushed_timestamp = ingest.stamp, ingest.timestamp
+
+    def wal_chain(self, folder):
+        """The WAL files that count, oldest first: found backwards from the newest."""
+        logs, number = [], self.state.newest_wal
+        while number != 0:
+            path = folder / f"{number:06}.wal"
+            if not path.exists():
+                raise Damage(f"{path}: missing")
+            logs.insert(0, Log(path, 1, self.database_id, number))
+            if number == self.state.oldest_wal:
+                break
+            if not self.state.oldest_wal <= logs[0].predecessor < number:
+                raise Damage(f"{path}: the chain of WAL files does not lead to file {self.state.oldest_wal}")
+            number = logs[0].predecessor
+        return logs
+
+    def check_unknown_wals(self, folder):
+        for path in folder.glob("*.wal"):
+            if int(path.stem) > self.state.newest_wal:
+                try:
+                    types = {payload[:1] for payload, _ in Log(path, 1, self.database_id, int(path.stem)).intact()}
+                except Damage:
+                    continue
+                if types - {bytes([COPY])}:
+                    raise Damage(f"{folder}: the manifest lost its last record: {path.name} holds more than copies")
 
     def entries(self, at=None):
         """[(key, versionstamp, value)] of all keys present at a versionstamp from horizon to head."""
