@@ -254,14 +254,18 @@ Status WatchingFileSystem::link(const std::string& existing, const std::string& 
 
 Status WatchingFileSystem::sync_dir(const std::string& path) {
   Entries entries;
+  uint64_t snapshot;
   {
     MutexLock lock(mutex_);
+    snapshot = ++dir_snapshots_;
     for (const auto& [file, inode] : live_)
       if (parent_dir(file) == path) entries[file] = inode;
   }
   TM_TRY(before({Op::kSyncDir, path, 0, 0}));
   TM_TRY(base_.sync_dir(path));
   MutexLock lock(mutex_);
+  // A sync that began later and ended earlier has made all of this durable, and more.
+  if (std::exchange(newest_synced_dir_[path], std::max(newest_synced_dir_[path], snapshot)) > snapshot) return {};
   std::erase_if(durable_, [&](const auto& entry) { return parent_dir(entry.first) == path; });
   durable_.merge(entries);
   return {};

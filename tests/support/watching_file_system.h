@@ -116,6 +116,8 @@ class WatchingFileSystem final : public FileSystem {
   std::map<std::pair<Op, std::string>, uint64_t> counts_ TM_GUARDED_BY(mutex_);
   Entries live_ TM_GUARDED_BY(mutex_);
   Entries durable_ TM_GUARDED_BY(mutex_);
+  uint64_t dir_snapshots_ TM_GUARDED_BY(mutex_) = 0;
+  std::map<std::string, uint64_t> newest_synced_dir_ TM_GUARDED_BY(mutex_);
   std::set<uint64_t> covered_ TM_GUARDED_BY(mutex_);
 };
 
