@@ -265,7 +265,8 @@ Status WatchingFileSystem::sync_dir(const std::string& path) {
   TM_TRY(base_.sync_dir(path));
   MutexLock lock(mutex_);
   // A sync that began later and ended earlier has made all of this durable, and more.
-  if (std::exchange(newest_synced_dir_[path], std::max(newest_synced_dir_[path], snapshot)) > snapshot) return {};
+  if (std::exchange(newest_synced_dir_[path], std::max(newest_synced_dir_[path], snapshot)) > snapshot)
+    return {};
   std::erase_if(durable_, [&](const auto& entry) { return parent_dir(entry.first) == path; });
   durable_.merge(entries);
   return {};
