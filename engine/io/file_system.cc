@@ -16,9 +16,15 @@ Result<std::string> read_file(FileSystem& fs, const std::string& path, uint64_t 
   if (size > max_size)
     return fail(ErrorCode::kCorruption, path + " has " + std::to_string(size) + " bytes, more than the " +
                                             std::to_string(max_size) + " that such a file may have");
-  std::string bytes(size, '\0');
-  TM_ASSIGN(const size_t n, file->read_at(0, bytes.data(), bytes.size()));
-  bytes.resize(n);
+  std::string bytes;
+  Status read;
+  bytes.resize_and_overwrite(size, [&](char* buffer, size_t room) -> size_t {
+    const auto count = file->read_at(0, buffer, room);
+    if (count) return *count;
+    read = std::unexpected(count.error());
+    return 0;
+  });
+  if (!read) return std::unexpected(read.error());
   return bytes;
 }
 

@@ -18,9 +18,12 @@ constexpr uint64_t kMaxLogFileBytes = uint64_t{8} << 30;
 Result<LogFileReader> LogFileReader::open(FileSystem& fs, const std::string& path, LogKind kind,
                                           const std::string& database_id, uint64_t number) {
   LogFileReader reader;
+  reader.fs_ = &fs;
   reader.path_ = path;
-  TM_ASSIGN(reader.bytes_, read_file(fs, path, kMaxLogFileBytes));
-  auto header = decode_log_header(reader.bytes_, kind);
+  TM_ASSIGN(const auto file, fs.open(path, OpenMode::kRead));
+  char bytes[kLogHeaderBytes];
+  TM_ASSIGN(const size_t size, file->read_at(0, bytes, sizeof bytes));
+  auto header = decode_log_header({bytes, size}, kind);
   if (!header) return fail_within(path + " at offset 0", header.error());
   reader.header_ = std::move(*header);
   if (reader.header_.database_id != database_id)
@@ -34,14 +37,17 @@ Result<LogFileReader> LogFileReader::open(FileSystem& fs, const std::string& pat
 
 Result<std::optional<RecordView>> LogFileReader::next(std::optional<uint64_t> limit) {
   if (limit && offset_ == *limit) return std::nullopt;
-  std::optional<RecordView> record = read_record(bytes_, salt_, offset_);
+  if (!bytes_) {
+    TM_ASSIGN(bytes_, read_file(*fs_, path_, kMaxLogFileBytes));
+  }
+  std::optional<RecordView> record = read_record(*bytes_, salt_, offset_);
   if (record && (!limit || record->end <= *limit)) {
     offset_ = record->end;
     promised_ = std::max(promised_, record->promised);
     return record;
   }
   const uint64_t durable =
-      limit ? *limit : std::max(promised_, largest_promise_after(bytes_, salt_, offset_));
+      limit ? *limit : std::max(promised_, largest_promise_after(*bytes_, salt_, offset_));
   if (offset_ < durable)
     return fail(ErrorCode::kCorruption, path_ + " at offset " + std::to_string(offset_) +
                                             ": no intact record, though everything below offset " +

@@ -12,11 +12,12 @@
 
 namespace tidemark {
 
-// A log file's bytes in memory, with its intact records in order.
+// A log file's intact records in order. Its header is read when it is opened; the rest, as a whole, for the
+// first record, and kept in memory until the reader goes.
 class LogFileReader {
  public:
-  // Reads the whole file and its header. kCorruption (naming the file) if the header is damaged or is another
-  // database's or another file's.
+  // Reads the header. kCorruption (naming the file) if it is damaged or is another database's or another
+  // file's. `fs` must outlive the reader.
   static Result<LogFileReader> open(FileSystem& fs, const std::string& path, LogKind kind,
                                     const std::string& database_id, uint64_t number);
 
@@ -26,7 +27,7 @@ class LogFileReader {
   // The next record that counts, or nothing at the end of the log. `limit`: where the successor's header says
   // that this file ended; nothing at or above it counts. Gives kCorruption, naming file and offset, where
   // bytes that are known to have been durable are not intact: below the limit, or below any promise found in
-  // the file.
+  // the file. The payload's bytes live as long as the reader.
   Result<std::optional<RecordView>> next(std::optional<uint64_t> limit);
   // The offset behind the last record given.
   uint64_t offset() const { return offset_; }
@@ -34,8 +35,9 @@ class LogFileReader {
   uint64_t promised() const { return promised_; }
 
  private:
+  FileSystem* fs_ = nullptr;
   std::string path_;
-  std::string bytes_;
+  std::optional<std::string> bytes_;  // of the whole file, once a record was asked for
   LogHeader header_;
   uint64_t salt_ = 0;
   uint64_t offset_ = kLogHeaderBytes;

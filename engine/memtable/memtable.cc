@@ -74,36 +74,57 @@ void Memtable::begin_commit(Versionstamp stamp, int64_t timestamp_ms) {
                    std::memory_order_relaxed);
 }
 
-void Memtable::add(WriteKind kind, std::string_view key, std::string_view value) {
+int Memtable::choose_height() {
   int height = 1;
   while (height < kMaxHeight && (random_.next() & 3) == 0) ++height;
+  // Readers that see a new height early find null links of the head.
+  if (height > height_.load(std::memory_order_relaxed)) height_.store(height, std::memory_order_relaxed);
+  return height;
+}
 
-  // Most loads and all queues append: try right behind the last insert first.
-  Node** previous = last_previous_.data();
-  Node* const last = previous[0];
-  Node* const after = last->next(0);
-  const bool in_place = last != head_ && height == 1 && before(last, key, last_stamp_) &&
-                        (after == nullptr || !before(after, key, last_stamp_));
-  if (!in_place) {
-    const int known = height_.load(std::memory_order_relaxed);
-    if (height > known) {
-      for (int i = known; i < height; ++i) previous[i] = head_;
-      height_.store(height,
-                    std::memory_order_relaxed);  // readers that see it early find null links of the head
-    }
-    find(key, last_stamp_, previous);
-  }
-  Node* node = new_node(key, value, height);
-  node->number = last_stamp_.number;
-  node->tail = last_stamp_.tail;
+Memtable::Node* Memtable::insert(Versionstamp stamp, WriteKind kind, std::string_view key,
+                                 std::string_view value, int height, Node** previous) {
+  Node* const node = new_node(key, value, height);
+  node->number = stamp.number;
+  node->tail = stamp.tail;
   node->tombstone = kind == WriteKind::kTombstone;
   for (int i = 0; i < height; ++i) {
     node->links()[i].store(previous[i]->next(i), std::memory_order_relaxed);
     previous[i]->links()[i].store(node, std::memory_order_release);
     previous[i] = node;
   }
-  writes_.push_back(node);
+  return node;
+}
+
+void Memtable::add(WriteKind kind, std::string_view key, std::string_view value) {
+  const int height = choose_height();
+  // Most loads and all queues append: try right behind the last insert first. On levels above the height that
+  // the list had then, the head is the previous one.
+  Node** const previous = last_previous_.data();
+  Node* const last = previous[0];
+  Node* const after = last->next(0);
+  const bool in_place = last != head_ && before(last, key, last_stamp_) &&
+                        (after == nullptr || !before(after, key, last_stamp_));
+  if (!in_place) find(key, last_stamp_, previous);
+  writes_.push_back(insert(last_stamp_, kind, key, value, height, previous));
   entries_.store(writes_.size(), std::memory_order_relaxed);
+}
+
+void Memtable::find_further(std::string_view key, Versionstamp stamp, Node** previous) const {
+  const auto lies_further = [&](int level) {
+    const Node* const next = previous[level]->next(level);
+    return next != nullptr && before(next, key, stamp);
+  };
+  // Up to the first level that need not be walked, then down again, walking.
+  const int height = height_.load(std::memory_order_relaxed);
+  int level = 0;
+  while (level < height && lies_further(level)) ++level;
+  for (Node* node = nullptr; level-- > 0; previous[level] = node) {
+    if (node == nullptr) node = previous[level];
+    for (Node* next = node->next(level); next != nullptr && before(next, key, stamp);
+         next = node->next(level))
+      node = next;
+  }
 }
 
 std::optional<Memtable::Found> Memtable::get(std::string_view key, Versionstamp at) const {

@@ -41,6 +41,8 @@ class Memtable {
 
   // Lives no longer than the memtable.
   class Iterator;
+  // Writes much at once (memtable_loader.h).
+  class Loader;
 
   // Memory held. Any thread.
   size_t bytes() const { return arena_.bytes() + log_bytes_.load(std::memory_order_relaxed); }
@@ -99,6 +101,15 @@ class Memtable {
   };
 
   Node* new_node(std::string_view key, std::string_view value, int height);
+  // Of a new node; the list is at least that high afterwards.
+  int choose_height();
+  // Makes a node of a commit and puts it behind `previous[level]` on each of its levels, where it then is the
+  // previous one.
+  Node* insert(Versionstamp stamp, WriteKind kind, std::string_view key, std::string_view value, int height,
+               Node** previous);
+  // The same as find() into `previous`, given what an earlier find or insert, of something before (key,
+  // stamp), left there: the less lies between the two, the faster.
+  void find_further(std::string_view key, Versionstamp stamp, Node** previous) const;
   static bool before(const Node* node, std::string_view key, Versionstamp stamp) {
     return compare_entries(node->key(), node->stamp(), key, stamp) < 0;
   }
@@ -112,7 +123,7 @@ class Memtable {
   Random random_{0x7469646d};
   Node* const head_;
   std::atomic<int> height_ = 1;
-  // Where the last insert went: inserts in ascending order need no search.
+  // Where the last insert went, on all levels: inserts in ascending order need no search.
   std::array<Node*, kMaxHeight> last_previous_;
 
   uint64_t first_wal_ = 0;

@@ -1,6 +1,7 @@
 #include "engine/recovery/recovery.h"
 
 #include <algorithm>
+#include <deque>
 #include <map>
 #include <set>
 #include <vector>
@@ -11,6 +12,7 @@
 #include "engine/format/wal_payload.h"
 #include "engine/io/entropy.h"
 #include "engine/log/log_file_reader.h"
+#include "engine/memtable/memtable_loader.h"
 
 // 1. The manifest says which segments, change files and WAL files there must be.
 // 2. The WAL files are read in order. Each names its predecessor and how much of it counts, so that a missing
@@ -74,11 +76,11 @@ Result<Listing> list(FileSystem& fs, const std::string& dir) {
   return listing;
 }
 
-// Puts what the log says into the memtable.
+// Puts what the log says into the memtable. The payloads must live until flush().
 class Replayer final : public WalVisitor {
  public:
   Replayer(Memtable& memtable, Head::Value flushed)
-      : memtable_(memtable), last_(flushed), flushed_(flushed) {}
+      : memtable_(memtable), loader_(memtable), last_(flushed), flushed_(flushed) {}
 
   Status on_commit(Versionstamp stamp, int64_t timestamp_ms, uint32_t) override {
     skip_ = stamp <= flushed_.stamp;
@@ -86,15 +88,16 @@ class Replayer final : public WalVisitor {
     if (stamp <= last_.stamp || timestamp_ms < last_.timestamp_ms)
       return fail(ErrorCode::kCorruption, "commit " + stamp.hex() + " does not follow " + last_.stamp.hex());
     last_ = {stamp, timestamp_ms};
-    memtable_.begin_commit(stamp, timestamp_ms);
+    loader_.begin_commit(stamp, timestamp_ms);
     return {};
   }
   Status on_write(WriteKind kind, std::string_view key, std::string_view value) override {
-    if (!skip_) memtable_.add(kind, key, value);
+    if (!skip_) loader_.add(kind, key, value);
     return {};
   }
   Status on_ingest(const WalIngest& ingest) override {
     if (ingest.last_stamp <= flushed_.stamp) return {};  // the manifest knows
+    loader_.flush();
     if (ingest.last_stamp <= last_.stamp || ingest.timestamp_ms < last_.timestamp_ms ||
         memtable_.entries() > 0)
       return fail(ErrorCode::kCorruption, "published segments up to " + ingest.last_stamp.hex() +
@@ -104,12 +107,15 @@ class Replayer final : public WalVisitor {
     return {};
   }
 
+  void flush() { loader_.flush(); }
+
   const Head::Value& last() const { return last_; }
   // For the manifest, in order: published, but not yet known there.
   const std::vector<ManifestEdit>& ingests() const { return ingests_; }
 
  private:
   Memtable& memtable_;
+  Memtable::Loader loader_;
   Head::Value last_;
   Head::Value flushed_;
   std::vector<ManifestEdit> ingests_;
@@ -122,50 +128,38 @@ struct ReplayedLog {
   uint64_t predecessor_end = 0;     // of the newest file: what counts of it without the copies
 };
 
-Result<ReplayedLog> replay(FileSystem& fs, const std::string& database_id,
-                           const std::map<uint64_t, std::string>& wals, Replayer& replayer) {
+// The WAL files that count, by number, each the predecessor of the next.
+using WalChain = std::map<uint64_t, LogFileReader>;
+
+Result<ReplayedLog> replay(WalChain chain, Replayer& replayer) {
   ReplayedLog log;
   uint64_t bytes = 0;
-  std::vector<LogFileReader> readers;
-  // Headers first: each says how much of the file before it counts.
-  uint64_t previous = 0;
-  std::vector<LogHeader> headers;
-  for (const auto& [number, path] : wals) {
-    TM_ASSIGN(auto reader, LogFileReader::open(fs, path, LogKind::kWal, database_id, number));
-    if (previous != 0 && reader.header().predecessor_number != previous)
-      return fail(ErrorCode::kCorruption, "WAL file " + std::to_string(reader.header().predecessor_number) +
-                                              ", which " + path + " names as the one before it, is missing");
-    previous = number;
-    headers.push_back(reader.header());
-    readers.push_back(std::move(reader));
-  }
   std::vector<std::string> all;
-  for (size_t i = 0; i < readers.size(); ++i) {
-    LogFileReader& reader = readers[i];
+  while (!chain.empty()) {
+    // One file's bytes in memory at a time.
+    LogFileReader reader = std::move(chain.extract(chain.begin()).mapped());
     std::optional<uint64_t> limit;
-    if (i + 1 < readers.size()) limit = headers[i + 1].predecessor_end;
-    std::vector<std::pair<uint64_t, std::string>> tail;  // records of the newest file that no promise covers
+    if (!chain.empty()) limit = chain.begin()->second.header().predecessor_end;
+    std::deque<RecordView> tail;  // records of the newest file that no promise covers, without their types
     while (true) {
       const uint64_t offset = reader.offset();
       TM_ASSIGN(const auto record, reader.next(limit));
       if (!record) break;
       if (auto visited = visit_wal_payload(record->payload, replayer); !visited)
         return fail_within(reader.path() + " at offset " + std::to_string(offset), visited.error());
+      while (!tail.empty() && tail.front().end <= reader.promised()) tail.pop_front();
       if (record->payload.front() == static_cast<char>(WalRecordType::kClose))
         continue;  // has made its promise
       std::string_view payload = record->payload;
       if (payload.starts_with(static_cast<char>(WalRecordType::kCopy))) payload.remove_prefix(1);
       bytes += payload.size();
       if (bytes <= kCopyWholeBytes) all.emplace_back(payload);
-      if (!limit) {
-        std::erase_if(tail, [&](const auto& t) { return t.first <= reader.promised(); });
-        tail.emplace_back(record->end, payload);
-      }
+      if (!limit) tail.push_back({payload, record->promised, record->end});
     }
+    replayer.flush();
     if (limit) continue;
     log.predecessor_end = reader.promised();
-    for (auto& [end, payload] : tail)
-      if (end > reader.promised()) log.copies.push_back(std::move(payload));
+    for (const RecordView& record : tail) log.copies.emplace_back(record.payload);
   }
   if (bytes <= kCopyWholeBytes) {
     log.whole = true;
@@ -174,12 +168,11 @@ Result<ReplayedLog> replay(FileSystem& fs, const std::string& database_id,
   return log;
 }
 
-// The WAL files that count, found backwards from the newest: each names the one before it. Others of any
-// number are leftovers of a start or a roll that did not end.
-Result<std::map<uint64_t, std::string>> wal_chain(FileSystem& fs, const std::string& dir,
-                                                  const std::string& database_id,
-                                                  const ManifestState& state) {
-  std::map<uint64_t, std::string> chain;
+// Found backwards from the newest: each names the one before it. Files of other numbers are leftovers of a
+// start or a roll that did not end.
+Result<WalChain> wal_chain(FileSystem& fs, const std::string& dir, const std::string& database_id,
+                           const ManifestState& state) {
+  WalChain chain;
   for (uint64_t number = state.newest_wal; number != 0;) {
     const std::string path = file_path(dir, FileType::kWal, number);
     TM_ASSIGN(const bool present, fs.exists(path));
@@ -187,12 +180,14 @@ Result<std::map<uint64_t, std::string>> wal_chain(FileSystem& fs, const std::str
       return fail(
           ErrorCode::kCorruption,
           path + " is missing" +
-              (chain.empty() ? "" : ", though " + chain.begin()->second + " names it as the one before it"));
+              (chain.empty() ? ""
+                             : ", though " + chain.begin()->second.path() + " names it as the one before it"));
     }
-    TM_ASSIGN(const LogFileReader reader, LogFileReader::open(fs, path, LogKind::kWal, database_id, number));
-    chain.emplace(number, path);
+    TM_ASSIGN(LogFileReader reader, LogFileReader::open(fs, path, LogKind::kWal, database_id, number));
+    const uint64_t predecessor = reader.header().predecessor_number;
+    chain.emplace(number, std::move(reader));
     if (number == state.oldest_wal) return chain;
-    number = reader.header().predecessor_number;
+    number = predecessor;
     if (number < state.oldest_wal || number >= chain.begin()->first)
       return fail(ErrorCode::kCorruption, path +
                                               " at offset 40: the chain of WAL files does not lead to file " +
@@ -287,13 +282,15 @@ Result<Recovered> recover(FileSystem& fs, const std::string& dir, bool create_if
   for (const auto& [number, change] : state.changes)
     if (!listing.changes.contains(number))
       return fail(ErrorCode::kCorruption, file_path(dir, FileType::kChanges, number) + " is missing");
-  TM_ASSIGN(const auto wals, wal_chain(fs, dir, database_id, state));
+  TM_ASSIGN(WalChain chain, wal_chain(fs, dir, database_id, state));
+  std::set<uint64_t> wals;
+  for (const auto& [number, reader] : chain) wals.insert(number);
   TM_TRY(check_unknown_wals(fs, database_id, listing, state,
                             file_path(dir, FileType::kManifest, manifest->file_number())));
 
   auto memtable = std::make_shared<Memtable>();
   Replayer replayer(*memtable, {state.flushed_stamp, state.flushed_timestamp_ms});
-  TM_ASSIGN(ReplayedLog replayed, replay(fs, database_id, wals, replayer));
+  TM_ASSIGN(ReplayedLog replayed, replay(std::move(chain), replayer));
   recovered.last = replayer.last();
 
   for (const ManifestEdit& ingest : replayer.ingests())
@@ -312,7 +309,7 @@ Result<Recovered> recover(FileSystem& fs, const std::string& dir, bool create_if
   for (const std::string& payload : replayed.copies) end += record_bytes(1 + payload.size());
   TM_TRY(recovered.wal->reserve(end));
   const bool follows = !replayed.whole && !wals.empty();
-  TM_TRY(recovered.wal->start(follows ? wals.rbegin()->first : 0, follows ? replayed.predecessor_end : 0));
+  TM_TRY(recovered.wal->start(follows ? *wals.rbegin() : 0, follows ? replayed.predecessor_end : 0));
   for (const std::string& payload : replayed.copies) {
     std::string record(kRecordHeaderBytes, '\0');
     record.push_back(static_cast<char>(WalRecordType::kCopy));

@@ -1,0 +1,44 @@
+// Puts many commits into a memtable at once, for recovery.
+#pragma once
+
+#include <string_view>
+#include <vector>
+
+#include "engine/memtable/memtable.h"
+
+namespace tidemark {
+
+// Gathers writes, and adds them sorted by key: most of what a skip list costs is searching memory for the
+// place of a random key. The one writer of its memtable while it lives.
+class Memtable::Loader {
+ public:
+  explicit Loader(Memtable& memtable) : memtable_(memtable) { previous_.fill(memtable.head_); }
+  Loader(const Loader&) = delete;
+
+  // As the memtable's own; key and value must live until flush(). Until then no reader finds them.
+  void begin_commit(Versionstamp stamp, int64_t timestamp_ms) {
+    memtable_.begin_commit(stamp, timestamp_ms);
+    memtable_.commits_.back().first_write += pending_.size();
+  }
+  void add(WriteKind kind, std::string_view key, std::string_view value) {
+    pending_.push_back({key, value, memtable_.last_stamp_, kind});
+    if (pending_.size() >= kBatch) flush();
+  }
+  void flush();
+
+ private:
+  static constexpr size_t kBatch = size_t{1} << 18;
+
+  struct Pending {
+    std::string_view key;
+    std::string_view value;
+    Versionstamp stamp;
+    WriteKind kind;
+  };
+
+  Memtable& memtable_;
+  std::vector<Pending> pending_;
+  std::array<Node*, kMaxHeight> previous_;
+};
+
+}  // namespace tidemark
