@@ -4,7 +4,7 @@
 
 namespace tidemark::tools {
 
-void HttpHandler::handle(http::Request request, http::Responder responder) {
+void HttpHandler::handle(const http::Request& request, http::Responder responder) {
   connect::Call call;
   call.method = request.method;
   call.path = request.path;

@@ -11,7 +11,7 @@ class HttpHandler final : public http::Handler {
   // `service` must outlive it.
   explicit HttpHandler(connect::Service& service) : service_(service) {}
 
-  void handle(http::Request request, http::Responder responder) override;
+  void handle(const http::Request& request, http::Responder responder) override;
   uint64_t max_body_bytes(std::string_view method, std::string_view path) const override {
     return service_.max_body_bytes(method, path);
   }

@@ -18,7 +18,7 @@ inline constexpr size_t kBlockTrailerBytes = 9;  // codec, checksum
 
 struct SegmentHeader {
   SegmentKind kind = SegmentKind::kLive;
-  uint64_t salt = 0;  // random; seeds the checksums of this file's blocks
+  uint64_t salt = 0;  // of the database and the file; seeds the checksums of this file's blocks
 };
 std::string encode_segment_header(const SegmentHeader& header);
 Result<SegmentHeader> decode_segment_header(std::string_view bytes);

@@ -18,8 +18,8 @@ Result<std::string> read_file(FileSystem& fs, const std::string& path, uint64_t 
                                             std::to_string(max_size) + " that such a file may have");
   std::string bytes;
   Status read;
-  bytes.resize_and_overwrite(size, [&](char* buffer, size_t room) -> size_t {
-    const auto count = file->read_at(0, buffer, room);
+  bytes.resize_and_overwrite(size, [&](char* buffer, size_t) -> size_t {
+    const auto count = file->read_at(0, buffer, size);
     if (count) return *count;
     read = std::unexpected(count.error());
     return 0;

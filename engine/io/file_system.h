@@ -31,8 +31,6 @@ class File {
   // After a failure the unsynced bytes are in doubt for ever: a later success says nothing about them.
   virtual Status sync_data() = 0;
   virtual Result<uint64_t> size() const = 0;
-  // Asks the system to read ahead (sequential scans). Best effort.
-  virtual void hint_sequential() = 0;
   virtual const std::string& path() const = 0;
 };
 

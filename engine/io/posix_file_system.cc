@@ -83,7 +83,6 @@ class PosixFile final : public File {
     return static_cast<uint64_t>(st.st_size);
   }
 
-  void hint_sequential() override { ::posix_fadvise(fd_, 0, 0, POSIX_FADV_SEQUENTIAL); }
   const std::string& path() const override { return path_; }
 
  private:

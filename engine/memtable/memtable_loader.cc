@@ -7,7 +7,8 @@
 namespace tidemark {
 namespace {
 
-// The eight bytes of `key` from `skip` on, as a number that sorts as they do; zeros stand for what is missing.
+// The eight bytes of `key` from `skip` on, as a number that sorts as they do; zeros stand for what is
+// missing.
 uint64_t sort_prefix(std::string_view key, size_t skip) {
   uint64_t prefix = 0;
   for (size_t i = skip; i < skip + 8; ++i)

@@ -177,11 +177,10 @@ Result<WalChain> wal_chain(FileSystem& fs, const std::string& dir, const std::st
     const std::string path = file_path(dir, FileType::kWal, number);
     TM_ASSIGN(const bool present, fs.exists(path));
     if (!present) {
-      return fail(
-          ErrorCode::kCorruption,
-          path + " is missing" +
-              (chain.empty() ? ""
-                             : ", though " + chain.begin()->second.path() + " names it as the one before it"));
+      return fail(ErrorCode::kCorruption, path + " is missing" +
+                                              (chain.empty() ? ""
+                                                             : ", though " + chain.begin()->second.path() +
+                                                                   " names it as the one before it"));
     }
     TM_ASSIGN(LogFileReader reader, LogFileReader::open(fs, path, LogKind::kWal, database_id, number));
     const uint64_t predecessor = reader.header().predecessor_number;

@@ -10,6 +10,8 @@
 // thread.
 #include "server/connect/service.h"
 
+#include <google/protobuf/arena.h>
+
 #include <algorithm>
 #include <optional>
 
@@ -92,7 +94,15 @@ struct Service::PendingWrite final : kv::WriteRequest {
   Done answer;
 };
 
-Service::Service(host::Host& host, ServiceOptions options) : host_(host), options_(std::move(options)) {}
+// Bodies may be some larger than the largest legal request, so that one that is only just too large is told
+// so in the words of its limit.
+Service::Service(host::Host& host, ServiceOptions options)
+    : host_(host),
+      options_(std::move(options)),
+      max_read_body_bytes_(2 * host.limits().max_read_ranges *
+                           (2 * host.limits().max_read_key_bytes + kFramingBytes)),
+      max_write_body_bytes_(2 * host.limits().max_transaction_bytes +
+                            2 * (host.limits().max_mutations + host.limits().max_checks) * kFramingBytes) {}
 
 Service::~Service() = default;
 
@@ -101,17 +111,12 @@ int64_t Service::wait_until_idle(int64_t timeout_us) {
 }
 
 uint64_t Service::max_body_bytes(std::string_view method, std::string_view path) const {
-  // Some larger than the largest legal request, so that one that is only just too large is told so in the
-  // words of its limit. `default` stands for all: they have the same limits.
-  const DatabaseRef database = host_.find(host::kDefaultDatabaseName);
-  const kv::Limits limits = database ? database->store().limits() : kv::Limits{};
   switch (route_of(method, path)) {
     case Route::kSnapshotRead:
     case Route::kWatch:
-      return 2 * limits.max_read_ranges * (2 * limits.max_read_key_bytes + kFramingBytes);
+      return max_read_body_bytes_;
     case Route::kAtomicWrite:
-      return 2 * limits.max_transaction_bytes +
-             2 * (limits.max_mutations + limits.max_checks) * kFramingBytes;
+      return max_write_body_bytes_;
     case Route::kMetadata:
     case Route::kNone:
       break;
@@ -170,18 +175,23 @@ Service::DatabaseRef Service::admit_data_call(const Call& call, Done& done) {
   const std::optional<host::DataClaims> claims = host_.data_tokens().verify(*token);
   if (!claims) return refuse(401, text::kInvalidToken);
   if (version_of_header(call.protocol_version) == nullptr) return refuse(400, text::kExpectedVersion);
+  DatabaseRef database = host_.find(claims->database);
+  if (database && call.database_id == database->id_text()) return database;
+  // Another database, or another spelling of this one.
   const std::optional<host::Uuid> id = host::Uuid::from_text(call.database_id);
-  DatabaseRef database = id ? host_.find(*id) : nullptr;
-  if (!database) return refuse(400, text::kInvalidDatabaseId);
+  if (!id || !host_.find(*id)) return refuse(400, text::kInvalidDatabaseId);
   if (claims->database != *id) return refuse(401, text::kInvalidToken);
   return database;
 }
 
 void Service::snapshot_read(const Call& call, DatabaseRef database, Done& done) {
-  pb::SnapshotRead message;
+  // Most requests name one key: all that their message allocates fits here.
+  alignas(8) char memory[1024];
+  google::protobuf::Arena arena(memory, sizeof memory);
+  pb::SnapshotRead& message = *google::protobuf::Arena::CreateMessage<pb::SnapshotRead>(&arena);
   const Status parsed = parse_message(call.body, message);
   if (!parsed) return done(plain_text(400, parsed.error().message));
-  const std::vector<kv::ReadRange> ranges = view_ranges(message);
+  const ReadRanges ranges = view_ranges(message);
   kv::Store& store = database->store();
   const Status legal = store.check_ranges(ranges);
   if (!legal) return done(plain_text(400, legal.error().message));
@@ -196,8 +206,8 @@ void Service::snapshot_read(const Call& call, DatabaseRef database, Done& done) 
   }
   if (call.reserve) call.reserve(largest_answer_bytes(message, store.limits()));
   // Shared, since the executor copies its tasks.
-  const std::shared_ptr<PendingRead> pending(new PendingRead{
-      InFlight::Ticket(in_flight_), std::move(database), std::move(message), std::move(done)});
+  const std::shared_ptr<PendingRead> pending(
+      new PendingRead{InFlight::Ticket(in_flight_), std::move(database), message, std::move(done)});
   host_.engine().executor().post(Lane::kRead, [this, pending] { finish_read(*pending); });
 }
 

@@ -60,6 +60,8 @@ class Service {
 
   host::Host& host_;
   const ServiceOptions options_;
+  const uint64_t max_read_body_bytes_;
+  const uint64_t max_write_body_bytes_;
   InFlight in_flight_;
   struct FaultLog {
     std::atomic<int64_t> next_us{0};  // monotonic

@@ -1,10 +1,10 @@
 // Data-path messages: requests from the wire, answers to it.
 #pragma once
 
+#include <boost/container/small_vector.hpp>
 #include <span>
 #include <string>
 #include <string_view>
-#include <vector>
 
 #include "engine/base/status.h"
 #include "engine/base/versionstamp.h"
@@ -23,8 +23,10 @@ Status parse_message(std::string_view bytes, Message& message);
 extern template Status parse_message(std::string_view, pb::SnapshotRead&);
 extern template Status parse_message(std::string_view, pb::AtomicWrite&);
 
+using ReadRanges = boost::container::small_vector<kv::ReadRange, 2>;
+
 // Views into the message, which must outlive the result. Nothing is checked.
-std::vector<kv::ReadRange> view_ranges(const pb::SnapshotRead& message);
+ReadRanges view_ranges(const pb::SnapshotRead& message);
 kv::AtomicWrite view_write(const pb::AtomicWrite& message);
 
 // Writes a SnapshotReadOutput as the entries come in, straight into the answer's body: the generated classes

@@ -94,6 +94,7 @@ Result<std::unique_ptr<Host>> Host::open(Engine& engine, const HostOptions& give
 
 Host::Host(Engine& engine, const HostOptions& options, std::unique_ptr<Catalog> catalog)
     : engine_(engine),
+      limits_(options.limits),
       catalog_(std::move(catalog)),
       access_token_(options.access_token),
       data_tokens_(catalog_->signing_key(), engine.clock()) {}
@@ -119,8 +120,7 @@ Status Host::open_databases(const HostOptions& options) {
         options.log(LogLevel::kInfo, "made the database '" + record.name + "' with id " + record.id.text());
       }
     }
-    databases_.push_back(
-        std::make_shared<HostedDatabase>(engine_, record, std::move(*database), options.limits));
+    databases_.push_back(std::make_shared<HostedDatabase>(engine_, record, std::move(*database), limits_));
   }
   return {};
 }

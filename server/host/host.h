@@ -33,16 +33,21 @@ class HostedDatabase {
  public:
   HostedDatabase(Engine& engine, DatabaseRecord record, std::unique_ptr<Database> database,
                  const kv::Limits& limits)
-      : record_(std::move(record)), database_(std::move(database)), store_(engine, *database_, limits) {}
+      : record_(std::move(record)),
+        id_text_(record_.id.text()),
+        database_(std::move(database)),
+        store_(engine, *database_, limits) {}
 
   // The id that clients see. The engine's own id names a line of history and is another one.
   const Uuid& id() const { return record_.id; }
+  const std::string& id_text() const { return id_text_; }
   const std::string& name() const { return record_.name; }
   Database& database() { return *database_; }
   kv::Store& store() { return store_; }
 
  private:
   DatabaseRecord record_;
+  std::string id_text_;
   std::unique_ptr<Database> database_;
   kv::Store store_;
 };
@@ -57,6 +62,8 @@ class Host {
   static Result<std::unique_ptr<Host>> open(Engine& engine, const HostOptions& options);
 
   Engine& engine() { return engine_; }
+  // Of every database.
+  const kv::Limits& limits() const { return limits_; }
   // Null if there is none.
   std::shared_ptr<HostedDatabase> find(std::string_view name) const;
   std::shared_ptr<HostedDatabase> find(const Uuid& id) const;
@@ -74,6 +81,7 @@ class Host {
   Status open_databases(const HostOptions& options);
 
   Engine& engine_;
+  const kv::Limits limits_;
   std::unique_ptr<Catalog> catalog_;
   AccessToken access_token_;
   DataTokens data_tokens_;

@@ -3,9 +3,6 @@
 // than the loop wakes cost one wake-up together. A closed mailbox holds a mark in place of its newest entry.
 #include "server/http/exchange.h"
 
-#include <algorithm>
-#include <vector>
-
 namespace tidemark::http {
 
 thread_local const Mailbox* Mailbox::current_ = nullptr;
@@ -61,34 +58,6 @@ void Mailbox::close() {
   }
 }
 
-// Answers held back on one thread.
-struct BatchState {
-  int depth = 0;
-  std::vector<std::shared_ptr<Exchange>> held;
-
-  void release() {
-    std::vector<std::shared_ptr<Mailbox>> asleep;
-    for (auto& exchange : held) {
-      std::shared_ptr<Mailbox> mailbox = exchange->mailbox_;
-      if (mailbox->push(std::move(exchange))) asleep.push_back(std::move(mailbox));
-    }
-    held.clear();
-    for (const auto& mailbox : asleep) mailbox->wake();
-  }
-};
-
-namespace {
-thread_local BatchState batch;
-}
-
-AnswerBatch::AnswerBatch() {
-  ++batch.depth;
-}
-
-AnswerBatch::~AnswerBatch() {
-  if (--batch.depth == 0 && !batch.held.empty()) batch.release();
-}
-
 Exchange::~Exchange() {
   if (answered_.load(std::memory_order_relaxed)) return;
   // No one can answer any more. This object is dying, so another one carries the news.
@@ -105,8 +74,6 @@ void Exchange::respond(Response response) {
   response_ = std::move(response);
   if (mailbox_->on_loop_thread()) {
     mailbox_->deliver(*this);
-  } else if (batch.depth > 0) {
-    batch.held.push_back(shared_from_this());
   } else if (mailbox_->push(shared_from_this())) {
     mailbox_->wake();
   }

@@ -71,7 +71,6 @@ class Exchange final : public Responder::Target, public std::enable_shared_from_
 
  private:
   friend class Mailbox;
-  friend struct BatchState;
 
   const std::shared_ptr<Mailbox> mailbox_;
   uint64_t reserved_;             // of the response budget; set on the loop's thread before the answer

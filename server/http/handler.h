@@ -10,7 +10,7 @@
 
 namespace tidemark::http {
 
-// A request whose body has arrived whole. Strings are valid as long as the object lives.
+// A request whose body has arrived whole.
 struct Request {
   std::string method;            // upper case as sent
   std::string path;              // without query; always starts with '/'
@@ -53,24 +53,14 @@ class Responder {
   std::shared_ptr<Target> target_;
 };
 
-// While one of these lives, answers given on this thread (unless it is the network thread concerned) are held
-// back; when the outermost ends they go to the network threads with one wake-up for each. For a thread that
-// has many answers ready at one moment, as after a commit group. Keep it short-lived.
-class AnswerBatch {
- public:
-  AnswerBatch();
-  ~AnswerBatch();
-  AnswerBatch(const AnswerBatch&) = delete;
-  AnswerBatch& operator=(const AnswerBatch&) = delete;
-};
-
 class Handler {
  public:
   virtual ~Handler() = default;
-  // Called on a network thread (several at once, for different requests); must not block. May answer before
-  // it returns. The listener bounds how many response bytes wait unsent per connection and in all, by not
-  // calling this while they are exceeded. An exception counts as dropping the responder.
-  virtual void handle(Request request, Responder responder) = 0;
+  // Called on a network thread (several at once, for different requests); must not block. The request lives
+  // until it returns; the answer may be given before or after that. The listener bounds how many response
+  // bytes wait unsent per connection and in all, by not calling this while they are exceeded. An exception
+  // counts as dropping the responder.
+  virtual void handle(const Request& request, Responder responder) = 0;
   // The largest body that may follow these headers, in bytes; a longer one gets 413 without being read.
   // Called on a network thread.
   virtual uint64_t max_body_bytes(std::string_view method, std::string_view path) const = 0;

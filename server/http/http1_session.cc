@@ -39,7 +39,8 @@ class Http1Session final : public Session {
     state_ = State::kHandling;
     const uint64_t charged = std::exchange(charged_, 0);
     head_only_ = parser_->head();
-    peer_.call_handler(number_, std::move(parser_->request), charged);
+    const Request request = std::move(parser_->request);
+    peer_.call_handler(number_, request, charged);
     return 1;
   }
 

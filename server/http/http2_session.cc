@@ -99,10 +99,11 @@ Http2Session::~Http2Session() {
 Http2Session::Stream* Http2Session::new_stream(int32_t id) {
   void* const memory = peer_.loop.pool.allocate(sizeof(Stream));
   if (memory == nullptr) throw std::bad_alloc();
-  return new (memory) Stream(id);
+  return new (memory) Stream(id, peer_.loop.spare_requests.take());
 }
 
 void Http2Session::delete_stream(Stream* stream) {
+  if (stream->request) peer_.loop.spare_requests.give_back(std::move(stream->request));
   stream->~Stream();
   peer_.loop.pool.release(stream);
 }
@@ -127,7 +128,7 @@ int Http2Session::on_header(Stream& stream, std::string_view name, std::string_v
   // 32 bytes for each, as SETTINGS_MAX_HEADER_LIST_SIZE counts (RFC 9113, 6.5.2).
   stream.header_bytes += name.size() + value.size() + 32;
   if (stream.header_bytes > peer_.loop.options.max_header_bytes) return 0;
-  Request& request = stream.request;
+  Request& request = *stream.request;
   const auto set_if_empty = [&](std::string& field) {
     if (field.empty()) field.assign(value);
   };
@@ -185,20 +186,20 @@ int Http2Session::on_header(Stream& stream, std::string_view name, std::string_v
 void Http2Session::on_headers_done(Stream& stream) {
   const Options& o = peer_.loop.options;
   stream.headers_done = true;
-  stream.head = stream.request.method == "HEAD";
+  stream.head = stream.request->method == "HEAD";
   receiving_.push_back(stream);
   stream.progress_ms = peer_.loop.now_ms;
   if (stream.header_bytes > o.max_header_bytes)
     return reject(stream, 431, "The request's headers are too large.");
   if (stream.bad) return reject(stream, 400, "A header of the request is malformed or not supported.");
-  if (!stream.request.path.starts_with('/'))
+  if (!stream.request->path.starts_with('/'))
     return reject(stream, 400, "The request's path must start with '/'.");
   if (stream.request_done) return;
-  stream.body_limit = peer_.loop.handler.max_body_bytes(stream.request.method, stream.request.path);
+  stream.body_limit = peer_.loop.handler.max_body_bytes(stream.request->method, stream.request->path);
   if (stream.has_length && stream.length > stream.body_limit)
     return reject(stream, 413, "The request's body is too large.");
   if (stream.has_length) {
-    stream.request.body.reserve(std::min<uint64_t>(stream.length, o.stream_window_bytes));
+    stream.request->body.reserve(std::min<uint64_t>(stream.length, o.stream_window_bytes));
     if (stream.length > o.stream_window_bytes) ask_for_room(stream);
   }
   if (stream.expects_continue) {
@@ -216,12 +217,12 @@ void Http2Session::on_request_done(Stream& stream) {
 }
 
 void Http2Session::on_data(Stream& stream, const uint8_t* data, size_t size) {
-  if (stream.answered) {
+  if (stream.answered || stream.called) {
     nghttp2_session_consume_connection(session_, size);
     return;
   }
   const Options& o = peer_.loop.options;
-  std::string& body = stream.request.body;
+  std::string& body = stream.request->body;
   stream.unreturned += static_cast<uint32_t>(size);
   if (body.size() + size > stream.body_limit) return reject(stream, 413, "The request's body is too large.");
   body.append(reinterpret_cast<const char*>(data), size);
@@ -273,7 +274,7 @@ void Http2Session::give_back_window(Stream& stream) {
 // Forgets a request that will not reach the Handler.
 void Http2Session::drop_request(Stream& stream) {
   give_back_window(stream);
-  std::string().swap(stream.request.body);
+  if (stream.request) std::string().swap(stream.request->body);
   peer_.release_request(stream.charged);
   stream.charged = 0;
   if (stream.promised) {
@@ -327,7 +328,9 @@ int Http2Session::dispatch(int max_calls) {
     }
     const uint64_t charged = std::exchange(stream.charged, 0);
     ++calls;
-    peer_.call_handler(stream.id, std::move(stream.request), charged);
+    std::unique_ptr<Request> request = std::move(stream.request);
+    peer_.call_handler(stream.id, *request, charged);
+    peer_.loop.spare_requests.give_back(std::move(request));
     if (peer_.response_bytes() >= kWriteFirstBytes) break;
   }
   return calls;

@@ -63,7 +63,7 @@ class Http2Session final : public Session {
 
   // From the request's first header to the end of the stream.
   struct Stream {
-    explicit Stream(int32_t id) : id(id) {}
+    Stream(int32_t id, std::unique_ptr<Request> request) : id(id), request(std::move(request)) {}
 
     const int32_t id;
     bool headers_done = false;
@@ -82,7 +82,7 @@ class Http2Session final : public Session {
     uint32_t unreturned = 0;  // received bytes not yet given back to the connection's window
     int64_t progress_ms = 0;  // when min_progress_bytes had last come
     size_t progress_bytes = 0;
-    Request request;
+    std::unique_ptr<Request> request;  // until it was given to the Handler
 
     // A body is sent from a string at hand; a source that is asked for its next frame when the stream can
     // send would take its place here, with the data provider deferring while the source has none.

@@ -11,7 +11,7 @@ Peer::~Peer() {
   loop.requests.add(-requests_);
 }
 
-void Peer::call_handler(int64_t number, Request&& request, uint64_t charged) {
+void Peer::call_handler(int64_t number, const Request& request, uint64_t charged) {
   const uint64_t reserved = loop.options.unanswered_bytes;
   auto exchange = std::make_shared<Exchange>(loop.mailbox, id, number, reserved, charged);
   reserved_ += static_cast<int64_t>(reserved);
@@ -20,7 +20,7 @@ void Peer::call_handler(int64_t number, Request&& request, uint64_t charged) {
   handled_requests_ += static_cast<int64_t>(charged);
   loop.counters.requests.add();
   try {
-    loop.handler.handle(std::move(request), Responder(std::move(exchange)));
+    loop.handler.handle(request, Responder(std::move(exchange)));
   } catch (...) {
     // The responder is gone, which is answered with 500.
   }

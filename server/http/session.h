@@ -17,6 +17,7 @@
 #include "server/http/handler.h"
 #include "server/http/options.h"
 #include "server/http/output.h"
+#include "server/http/request_pool.h"
 #include "server/http/status_text.h"
 
 namespace tidemark::http {
@@ -47,6 +48,7 @@ struct LoopContext {
   char date[kDateBytes] = {};
   Output output;
   BlockPool pool;
+  RequestPool spare_requests;
   struct {
     Counter connections, requests, timeouts, floods, wakeups, writes;
     std::array<Counter, 6> responses;
@@ -70,7 +72,7 @@ class Peer {
   }
   // Hands over a request, whose body was charged with `charged` bytes; they stay charged until it is
   // answered. The answer may come, by Session::answer, before this returns.
-  void call_handler(int64_t number, Request&& request, uint64_t charged);
+  void call_handler(int64_t number, const Request& request, uint64_t charged);
   // Called by the loop when an exchange of this connection comes back.
   void settle(const Exchange& exchange) {
     reserved_ -= static_cast<int64_t>(exchange.reserved());

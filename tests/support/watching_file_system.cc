@@ -71,7 +71,6 @@ class WatchingFileSystem::WatchedFile final : public File {
     return {};
   }
   Result<uint64_t> size() const override { return base_->size(); }
-  void hint_sequential() override { base_->hint_sequential(); }
   const std::string& path() const override { return base_->path(); }
 
  private:

@@ -118,8 +118,8 @@ class TestHandler : public Handler {
   };
   uint64_t limit = 1 << 20;
 
-  void handle(Request request, Responder responder) override {
-    on_request(std::move(request), std::move(responder));
+  void handle(const Request& request, Responder responder) override {
+    on_request(request, std::move(responder));
   }
   uint64_t max_body_bytes(std::string_view, std::string_view) const override { return limit; }
 };

@@ -351,30 +351,6 @@ TEST(Answers, FromOtherThreadsAndTwiceAndNever) {
   EXPECT_TRUE(server.settles());
 }
 
-TEST(Answers, ABatchWakesTheLoopOnceAndIsWrittenAtOnce) {
-  Server server;
-  Shelf shelf;
-  server.handler.on_request = [&](Request request, Responder responder) {
-    shelf.put(std::move(request), std::move(responder));
-  };
-  H2Client client(server.port());
-  for (int i = 0; i < 100; ++i) client.submit({.path = "/x", .body = "y"});
-  ASSERT_TRUE(client.run_until([&] { return shelf.size() == 100; }));
-  const Counters before = server.counters();
-  {
-    const AnswerBatch batch;
-    const AnswerBatch inner;
-    for (auto& [request, responder] : shelf.take()) responder.respond({200, "", "z"});
-    std::this_thread::sleep_for(std::chrono::milliseconds(20));
-    EXPECT_EQ(server.counters().responses[2], before.responses[2]);
-  }
-  ASSERT_TRUE(client.run_until([&] { return client.closed == 100; }));
-  const Counters after = server.counters();
-  EXPECT_EQ(after.wakeups - before.wakeups, 1u);
-  // One gathered write, and at most a few for window updates and settings.
-  EXPECT_LE(after.writes - before.writes, 5u);
-}
-
 TEST(Answers, AfterTheClientIsGone) {
   Server server;
   Shelf shelf;
@@ -416,10 +392,7 @@ TEST(Answers, AfterTheListenerIsGone) {
   }
   auto entries = shelf.take();
   entries[0].second.respond({200, "", "late"});
-  {
-    const AnswerBatch batch;
-    entries[1].second.respond({200, "", "late"});
-  }
+  entries[1].second.respond({200, "", "late"});
   entries.clear();  // the others without an answer
 }
 
