@@ -1,5 +1,5 @@
 // Things start from the bottom up (engine, store, service, listener) and end from the top down. The main
-// thread does nothing but wait for a signal; then the listener stops taking requests and lets those it has be
+// thread waits for a signal, and several times a second has the store begin what is due; then the listener stops taking requests and lets those it has be
 // answered, the service waits for what the client no longer waits for, and the databases are closed, all
 // within the shutdown timeout. If something hangs longer than that, the process ends without a clean close:
 // every answered write is durable anyway, and the next start replays the log.
@@ -8,10 +8,14 @@
 #include <algorithm>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/signal_set.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <chrono>
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
+#include <functional>
 #include <memory>
+#include <utility>
 
 #include "engine/database.h"
 #include "server/connect/service.h"
@@ -39,11 +43,38 @@ host::HostOptions host_options(const ServeOptions& options, const LogSink& log) 
   return out;
 }
 
-// Waits for SIGTERM or SIGINT and gives its number.
-int wait_for_signal(boost::asio::io_context& context, boost::asio::signal_set& signals) {
+// Calls `poll` regularly until it is stopped.
+class Poller {
+ public:
+  Poller(boost::asio::io_context& context, std::function<void()> poll) : timer_(context), poll_(std::move(poll)) {
+    wait();
+  }
+  void stop() { timer_.cancel(); }
+
+ private:
+  static constexpr std::chrono::milliseconds kInterval{100};
+
+  void wait() {
+    timer_.expires_after(kInterval);
+    timer_.async_wait([this](const boost::system::error_code& error) {
+      if (error) return;
+      poll_();
+      wait();
+    });
+  }
+
+  boost::asio::steady_timer timer_;
+  std::function<void()> poll_;
+};
+
+// Waits for SIGTERM or SIGINT and gives its number; polls meanwhile.
+int wait_for_signal(boost::asio::io_context& context, boost::asio::signal_set& signals,
+                    std::function<void()> poll) {
+  Poller poller(context, std::move(poll));
   int received = 0;
-  signals.async_wait([&received](const boost::system::error_code& error, int number) {
+  signals.async_wait([&](const boost::system::error_code& error, int number) {
     if (!error) received = number;
+    poller.stop();
   });
   context.run();
   return received;
@@ -70,6 +101,7 @@ int serve(const ServeOptions& options) {
 
   connect::ServiceOptions service_options;
   service_options.public_url = options.public_url;
+  service_options.read_only = options.read_only;
   service_options.log = log;
   connect::Service service(**host, service_options);
   HttpHandler handler(service);
@@ -80,7 +112,9 @@ int serve(const ServeOptions& options) {
   (*listener)->start();
   std::fprintf(stderr, "Listening on http://%s\n", (*listener)->address().c_str());
 
-  const int signal = wait_for_signal(signal_context, signals);
+  const int signal = wait_for_signal(signal_context, signals, [&host, &options] {
+    if (!options.read_only) (*host)->poll();
+  });
   log(LogLevel::kInfo, std::string("stopping on ") + (signal == SIGTERM ? "SIGTERM" : "SIGINT"));
   const int64_t deadline_us = engine->clock().monotonic_us() + options.shutdown_timeout_ms * 1000;
   if (!(*listener)->stop(options.shutdown_timeout_ms)) {

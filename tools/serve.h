@@ -17,6 +17,7 @@ struct ServeOptions {
   std::string public_url;  // may be empty
   Retention retention;
   std::optional<uint64_t> history_max_bytes;
+  bool read_only = false;
   uint64_t block_cache_bytes = EngineOptions{}.block_cache_bytes;
   int64_t shutdown_timeout_ms = 0;
 };

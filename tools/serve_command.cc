@@ -87,6 +87,7 @@ CLI::App* add_serve_command(CLI::App& app, ServeArguments& arguments) {
       ->add_option("--history-max-bytes", arguments.history_max_bytes,
                    "Ceiling on the history's size; the oldest goes first. Default: no ceiling")
       ->type_name("SIZE");
+  serve->add_flag("--read-only", arguments.read_only, "Refuse writes; reads and watches work");
   serve->add_option("--block-cache-bytes", arguments.block_cache_bytes, "Memory for blocks read from disk")
       ->type_name("SIZE")
       ->capture_default_str();
@@ -130,6 +131,7 @@ Result<ServeOptions> check_serve_arguments(const ServeArguments& arguments) {
     TM_ASSIGN(options.history_max_bytes,
               of_option("--history-max-bytes", parse_bytes(arguments.history_max_bytes)));
   }
+  options.read_only = arguments.read_only;
   TM_ASSIGN(options.block_cache_bytes,
             of_option("--block-cache-bytes", parse_bytes(arguments.block_cache_bytes)));
   if (!arguments.public_url.empty()) {

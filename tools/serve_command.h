@@ -18,6 +18,7 @@ struct ServeArguments {
   std::string access_token_file;
   std::string history_retention = "7d";
   std::string history_max_bytes;
+  bool read_only = false;
   std::string block_cache_bytes = "256M";
   std::string public_url;
   std::string shutdown_timeout = "10s";

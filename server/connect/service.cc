@@ -6,6 +6,8 @@
 // run sees one version of everything as well, only a newer one. Before that it says how large its answer may
 // become, so that the caller can keep many such reads at once from filling the memory.
 //
+// A watch is a source of frames (watch_source.h).
+//
 // A write is laid out on the network thread and handed to the engine; its answer comes from the engine's
 // thread.
 #include "server/connect/service.h"
@@ -17,12 +19,14 @@
 
 #include "server/connect/failure.h"
 #include "server/connect/metadata.h"
+#include "server/connect/watch_source.h"
 #include "server/connect/wire.h"
 
 namespace tidemark::connect {
 namespace {
 
 constexpr char kProtobuf[] = "application/x-protobuf";
+constexpr char kOctetStream[] = "application/octet-stream";
 constexpr int64_t kFaultLogPauseUs = 1'000'000;
 // Of a message around one entry, range, check or mutation: tags, lengths, enums, times. Generous.
 constexpr uint64_t kFramingBytes = 64;
@@ -81,9 +85,9 @@ struct Service::PendingWrite final : kv::WriteRequest {
         service(of),
         ticket(of.in_flight_),
         database(std::move(in)),
-        answer(std::move(then)) {}
+        then(std::move(then)) {}
 
-  void done(const CommitOutcome& outcome) override {
+  void answer(const CommitOutcome& outcome) override {
     service.finish_write(*this, outcome);
     delete this;
   }
@@ -91,7 +95,7 @@ struct Service::PendingWrite final : kv::WriteRequest {
   Service& service;
   InFlight::Ticket ticket;
   DatabaseRef database;
-  Done answer;
+  Done then;
 };
 
 // Bodies may be some larger than the largest legal request, so that one that is only just too large is told
@@ -135,8 +139,11 @@ void Service::handle(const Call& call, Done done) {
       return snapshot_read(call, std::move(database), done);
     case Route::kAtomicWrite:
       return atomic_write(call, std::move(database), done);
-    default:
-      return done(plain_text(400, "Watch is not supported yet by this version of Tidemark."));
+    case Route::kWatch:
+      return watch(call, std::move(database), done);
+    case Route::kMetadata:
+    case Route::kNone:
+      break;
   }
 }
 
@@ -204,7 +211,7 @@ void Service::snapshot_read(const Call& call, DatabaseRef database, Done& done) 
     log_fault("read", *database, read.error());
     return done(read_failure(read.error()));
   }
-  if (call.reserve) call.reserve(largest_answer_bytes(message, store.limits()));
+  if (call.carrier != nullptr) call.carrier->reserve(largest_answer_bytes(message, store.limits()));
   // Shared, since the executor copies its tasks.
   const std::shared_ptr<PendingRead> pending(
       new PendingRead{InFlight::Ticket(in_flight_), std::move(database), message, std::move(done)});
@@ -226,16 +233,42 @@ void Service::atomic_write(const Call& call, DatabaseRef database, Done& done) {
   kv::Store& store = database->store();
   Result<kv::WritePlan> plan = store.plan(view_write(message));
   if (!plan) return done(plain_text(400, plan.error().message));
-  // Deletes itself in done(), which may run before submit() returns; `store` lives on with the host.
+  if (options_.read_only) return done(protobuf(write_disabled()));
+  // Deletes itself in answer(), which may run before submit() returns; `store` lives on with the host.
   store.submit(*new PendingWrite(*this, std::move(database), std::move(*plan), std::move(done)));
+}
+
+void Service::watch(const Call& call, DatabaseRef database, Done& done) {
+  pb::Watch message;
+  const Status parsed = parse_message(call.body, message);
+  if (!parsed) return done(plain_text(400, parsed.error().message));
+  const kv::Limits& limits = database->store().limits();
+  if (static_cast<size_t>(message.keys_size()) > limits.max_watched_keys) {
+    return done(plain_text(400, kv::text::kTooManyWatchedKeys));
+  }
+  std::vector<std::string> keys;
+  for (const pb::WatchKey& key : message.keys()) {
+    if (key.key().size() > limits.max_read_key_bytes) return done(plain_text(400, kv::text::kKeyTooLarge));
+    keys.push_back(key.key());
+  }
+  auto failed = [this, database](const Error& error) { log_fault("watch", *database, error); };
+  const kv::ReadBounds bounds{true, options_.inline_read_steps, options_.inline_read_bytes};
+  Answer answer;
+  answer.content_type = kOctetStream;
+  answer.keep_alive = kWatchKeepAlive;
+  answer.source = std::make_shared<WatchSource>(in_flight_, std::move(database), std::move(keys), bounds,
+                                                host_.engine().executor(),
+                                                call.carrier != nullptr ? call.carrier->waker() : [] {},
+                                                std::move(failed));
+  done(std::move(answer));
 }
 
 void Service::finish_write(PendingWrite& write, const CommitOutcome& outcome) {
   if (!outcome.status) {
     log_fault("write", *write.database, outcome.status.error());
-    return write.answer(write_failure(outcome.status.error()));
+    return write.then(write_failure(outcome.status.error()));
   }
-  write.answer(protobuf(outcome.committed ? write_success(outcome.versionstamp)
+  write.then(protobuf(outcome.committed ? write_success(outcome.versionstamp)
                                           : write_check_failure(write.failed_checks())));
 }
 

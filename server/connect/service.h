@@ -24,6 +24,8 @@ struct ServiceOptions {
   // leaves the network thread.
   uint64_t inline_read_steps = 512;
   uint64_t inline_read_bytes = 256 << 10;
+  // Writes are refused, with the status that the protocol has for it.
+  bool read_only = false;
   LogSink log;  // may be empty
 };
 
@@ -52,6 +54,7 @@ class Service {
   void snapshot_read(const Call& call, DatabaseRef database, Done& done);
   void finish_read(PendingRead& read);
   void atomic_write(const Call& call, DatabaseRef database, Done& done);
+  void watch(const Call& call, DatabaseRef database, Done& done);
   void finish_write(PendingWrite& write, const CommitOutcome& outcome);
 
   // The database that a data-path call may work on. Otherwise gives the refusal to `done`, and null.

@@ -20,6 +20,7 @@ constexpr char bytes_tag(int field) {
 }
 
 constexpr size_t kFirstBytes = 512;    // of an answer: enough for most that give one entry
+constexpr size_t kFrameLengthBytes = 4;
 constexpr size_t kMaxLengthBytes = 5;  // of a 32-bit length
 
 constexpr size_t varint_bytes(uint64_t value) {
@@ -53,6 +54,29 @@ std::string_view view(const std::array<char, Versionstamp::kBytes>& bytes) {
   return {bytes.data(), bytes.size()};
 }
 
+size_t entry_bytes(std::string_view key, const kv::StoredValue& value) {
+  return field_bytes(key.size()) + field_bytes(value.data.size()) + 2 + field_bytes(Versionstamp::kBytes);
+}
+
+// A KvEntry of `size` bytes as field `field` of the message around it.
+void append_entry(std::string& out, int field, size_t size, std::string_view key, const kv::StoredValue& value,
+                  Versionstamp versionstamp) {
+  const size_t start = out.size();
+  const size_t end = start + field_bytes(size);
+  // Of the room that it gives, g++ 12 states more than was asked for.
+  out.resize_and_overwrite(end, [&](char* bytes, size_t) {
+    char* to = bytes + start;
+    *to++ = bytes_tag(field);
+    to = store_varint(to, size);
+    to = store_bytes_field(to, pb::KvEntry::kKeyFieldNumber, key);
+    to = store_bytes_field(to, pb::KvEntry::kValueFieldNumber, value.data);
+    *to++ = varint_tag(pb::KvEntry::kEncodingFieldNumber);
+    *to++ = static_cast<char>(value.encoding);
+    store_bytes_field(to, pb::KvEntry::kVersionstampFieldNumber, view(versionstamp.bytes()));
+    return end;
+  });
+}
+
 }  // namespace
 
 template <class Message>
@@ -67,6 +91,7 @@ Status parse_message(std::string_view bytes, Message& message) {
 
 template Status parse_message(std::string_view, pb::SnapshotRead&);
 template Status parse_message(std::string_view, pb::AtomicWrite&);
+template Status parse_message(std::string_view, pb::Watch&);
 
 ReadRanges view_ranges(const pb::SnapshotRead& message) {
   ReadRanges ranges;
@@ -91,8 +116,18 @@ kv::AtomicWrite view_write(const pb::AtomicWrite& message) {
           kv::Mutation::Value{mutation.value().data(), static_cast<int32_t>(mutation.value().encoding())};
     }
     out.expire_at_ms = mutation.expire_at_ms();
+    out.sum_min = mutation.sum_min();
+    out.sum_max = mutation.sum_max();
+    out.sum_clamp = mutation.sum_clamp();
   }
-  write.enqueues = static_cast<size_t>(message.enqueues_size());
+  write.enqueues.reserve(static_cast<size_t>(message.enqueues_size()));
+  for (const pb::Enqueue& enqueue : message.enqueues()) {
+    kv::Enqueue& out = write.enqueues.emplace_back();
+    out.payload = enqueue.payload();
+    out.deadline_ms = enqueue.deadline_ms();
+    out.keys_if_undelivered.assign(enqueue.keys_if_undelivered().begin(), enqueue.keys_if_undelivered().end());
+    out.backoff_schedule_ms.assign(enqueue.backoff_schedule().begin(), enqueue.backoff_schedule().end());
+  }
   return write;
 }
 
@@ -104,22 +139,7 @@ void ReadAnswerWriter::begin_range() {
 }
 
 void ReadAnswerWriter::entry(std::string_view key, const kv::StoredValue& value, Versionstamp versionstamp) {
-  const size_t size =
-      field_bytes(key.size()) + field_bytes(value.data.size()) + 2 + field_bytes(Versionstamp::kBytes);
-  const size_t start = out_.size();
-  const size_t end = start + field_bytes(size);
-  // Of the room that it gives, g++ 12 states more than was asked for.
-  out_.resize_and_overwrite(end, [&](char* bytes, size_t) {
-    char* to = bytes + start;
-    *to++ = bytes_tag(pb::ReadRangeOutput::kValuesFieldNumber);
-    to = store_varint(to, size);
-    to = store_bytes_field(to, pb::KvEntry::kKeyFieldNumber, key);
-    to = store_bytes_field(to, pb::KvEntry::kValueFieldNumber, value.data);
-    *to++ = varint_tag(pb::KvEntry::kEncodingFieldNumber);
-    *to++ = static_cast<char>(value.encoding);
-    store_bytes_field(to, pb::KvEntry::kVersionstampFieldNumber, view(versionstamp.bytes()));
-    return end;
-  });
+  append_entry(out_, pb::ReadRangeOutput::kValuesFieldNumber, entry_bytes(key, value), key, value, versionstamp);
 }
 
 void ReadAnswerWriter::end_range() {
@@ -135,6 +155,34 @@ std::string ReadAnswerWriter::finish() {
   put_varint_field(out_, pb::SnapshotReadOutput::kReadIsStronglyConsistentFieldNumber, 1);
   put_varint_field(out_, pb::SnapshotReadOutput::kStatusFieldNumber, pb::SR_SUCCESS);
   return std::exchange(out_, {});
+}
+
+WatchFrameWriter::WatchFrameWriter() : out_(kFrameLengthBytes, '\0') {
+  put_varint_field(out_, pb::WatchOutput::kStatusFieldNumber, pb::SR_SUCCESS);
+}
+
+void WatchFrameWriter::unchanged() {
+  put_bytes_field(out_, pb::WatchOutput::kKeysFieldNumber, {});
+}
+
+void WatchFrameWriter::absent() {
+  std::string key;
+  put_varint_field(key, pb::WatchKeyOutput::kChangedFieldNumber, 1);
+  put_bytes_field(out_, pb::WatchOutput::kKeysFieldNumber, key);
+}
+
+void WatchFrameWriter::entry(std::string_view key, const kv::StoredValue& value, Versionstamp versionstamp) {
+  constexpr size_t kChangedBytes = 2;
+  const size_t entry_size = entry_bytes(key, value);
+  out_.push_back(bytes_tag(pb::WatchOutput::kKeysFieldNumber));
+  put_varint(out_, kChangedBytes + field_bytes(entry_size));
+  put_varint_field(out_, pb::WatchKeyOutput::kChangedFieldNumber, 1);
+  append_entry(out_, pb::WatchKeyOutput::kEntryIfChangedFieldNumber, entry_size, key, value, versionstamp);
+}
+
+std::string WatchFrameWriter::finish() {
+  store_le32(out_.data(), static_cast<uint32_t>(out_.size() - kFrameLengthBytes));
+  return std::move(out_);
 }
 
 std::string write_success(Versionstamp versionstamp) {

@@ -11,6 +11,7 @@
 #include "server/connect/datapath.pb.h"
 #include "server/kv/request.h"
 #include "server/kv/store.h"
+#include "server/kv/watch.h"
 
 namespace tidemark::connect {
 
@@ -22,6 +23,7 @@ Status parse_message(std::string_view bytes, Message& message);
 
 extern template Status parse_message(std::string_view, pb::SnapshotRead&);
 extern template Status parse_message(std::string_view, pb::AtomicWrite&);
+extern template Status parse_message(std::string_view, pb::Watch&);
 
 using ReadRanges = boost::container::small_vector<kv::ReadRange, 2>;
 
@@ -44,6 +46,22 @@ class ReadAnswerWriter final : public kv::EntrySink {
   std::string out_;
   size_t range_start_ = 0;  // of the bytes of the range being written, behind the place kept for its length
 };
+
+// Writes the frames of a watch: a WatchOutput each, with its length before it.
+class WatchFrameWriter final : public kv::WatchSink {
+ public:
+  WatchFrameWriter();
+  void unchanged() override;
+  void absent() override;
+  void entry(std::string_view key, const kv::StoredValue& value, Versionstamp versionstamp) override;
+  // The frame. The writer is spent.
+  std::string finish();
+
+ private:
+  std::string out_;
+};
+// A frame of no message, which says that the server is there.
+inline constexpr std::string_view kWatchKeepAlive("\0\0\0\0", 4);
 
 // An AtomicWriteOutput.
 std::string write_success(Versionstamp versionstamp);

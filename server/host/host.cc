@@ -139,12 +139,19 @@ bool Host::may_open(std::string_view access_token, const HostedDatabase&) const 
   return access_token_.matches(access_token);
 }
 
+void Host::poll() {
+  for (const auto& database : databases_) database->store().expiry().poll();
+}
+
 Status Host::close() {
   Status first;
   const auto keep = [&first](Status status) {
     if (first && !status) first = std::move(status);
   };
-  for (const auto& database : databases_) keep(database->database().close());
+  for (const auto& database : databases_) {
+    database->store().expiry().stop();
+    keep(database->database().close());
+  }
   databases_.clear();
   keep(catalog_->close());
   return first;

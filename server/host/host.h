@@ -72,6 +72,9 @@ class Host {
   bool may_open(std::string_view access_token, const HostedDatabase& database) const;
   const DataTokens& data_tokens() const { return data_tokens_; }
 
+  // To be called several times a second: begins what is due in the databases (expiry). Does not block.
+  void poll();
+
   // Closes every database, then the catalog. REQUIRES: no other user of the host or its databases is left.
   // The first error, after everything was tried.
   Status close();

@@ -8,19 +8,19 @@ namespace tidemark::http {
 thread_local const Mailbox* Mailbox::current_ = nullptr;
 
 // Never dereferenced.
-Exchange* Mailbox::closed_mark() {
+Mail* Mailbox::closed_mark() {
   static char mark;
-  return reinterpret_cast<Exchange*>(&mark);
+  return reinterpret_cast<Mail*>(&mark);
 }
 
 Mailbox::~Mailbox() {
   close();
 }
 
-bool Mailbox::push(std::shared_ptr<Exchange> exchange) {
-  Exchange* const entry = exchange.get();
-  entry->self_ = std::move(exchange);
-  Exchange* newest = newest_.load(std::memory_order_relaxed);
+bool Mailbox::push(std::shared_ptr<Mail> mail) {
+  Mail* const entry = mail.get();
+  entry->self_ = std::move(mail);
+  Mail* newest = newest_.load(std::memory_order_relaxed);
   do {
     if (newest == closed_mark()) {
       const auto dropped = std::move(entry->self_);
@@ -34,29 +34,56 @@ bool Mailbox::push(std::shared_ptr<Exchange> exchange) {
 
 void Mailbox::drain() {
   if (newest_.load(std::memory_order_relaxed) == nullptr) return;
-  Exchange* entry = newest_.exchange(nullptr, std::memory_order_acquire);
-  Exchange* oldest = nullptr;
+  Mail* entry = newest_.exchange(nullptr, std::memory_order_acquire);
+  Mail* oldest = nullptr;
   while (entry != nullptr) {
-    Exchange* const next = entry->next_;
+    Mail* const next = entry->next_;
     entry->next_ = oldest;
     oldest = entry;
     entry = next;
   }
   while (oldest != nullptr) {
-    const auto exchange = std::move(oldest->self_);
+    // From here on it may be put into the mailbox again.
+    const auto mail = std::move(oldest->self_);
     oldest = oldest->next_;
-    deliver(*exchange);
+    mail->arrive(*this);
   }
 }
 
 void Mailbox::close() {
-  Exchange* entry = newest_.exchange(closed_mark(), std::memory_order_acq_rel);
+  Mail* entry = newest_.exchange(closed_mark(), std::memory_order_acq_rel);
   if (entry == closed_mark()) return;
   while (entry != nullptr) {
     const auto dropped = std::move(entry->self_);
     entry = entry->next_;
   }
 }
+
+namespace {
+
+// Says that a source may have a piece; in the mailbox once, however often it is called.
+class Wake final : public Mail, public std::enable_shared_from_this<Wake> {
+ public:
+  Wake(std::shared_ptr<Mailbox> mailbox, uint64_t connection, int64_t number)
+      : mailbox_(std::move(mailbox)), connection_(connection), number_(number) {}
+
+  void call() {
+    if (called_.exchange(true, std::memory_order_acq_rel)) return;
+    if (mailbox_->push(shared_from_this())) mailbox_->wake();
+  }
+  void arrive(Mailbox& mailbox) override {
+    called_.store(false, std::memory_order_release);
+    mailbox.source_ready(connection_, number_);
+  }
+
+ private:
+  const std::shared_ptr<Mailbox> mailbox_;
+  const uint64_t connection_;
+  const int64_t number_;
+  std::atomic<bool> called_{false};
+};
+
+}  // namespace
 
 Exchange::~Exchange() {
   if (answered_.load(std::memory_order_relaxed)) return;
@@ -84,6 +111,10 @@ void Exchange::reserve(uint64_t bytes) {
   const auto delta = static_cast<int64_t>(bytes) - static_cast<int64_t>(reserved_);
   reserved_ = bytes;
   mailbox_->reserved(*this, delta);
+}
+
+std::function<void()> Exchange::waker() {
+  return [wake = std::make_shared<Wake>(mailbox_, connection, number)] { wake->call(); };
 }
 
 }  // namespace tidemark::http

@@ -13,8 +13,22 @@
 namespace tidemark::http {
 
 class Exchange;
+class Mailbox;
 
-// The entrance of one loop for other threads. Lives as long as any Exchange that belongs to it, so longer
+// What lies in a mailbox. One at a time.
+class Mail {
+ public:
+  virtual ~Mail() = default;
+  // On the loop's thread.
+  virtual void arrive(Mailbox& mailbox) = 0;
+
+ private:
+  friend class Mailbox;
+  Mail* next_ = nullptr;
+  std::shared_ptr<Mail> self_;
+};
+
+// The entrance of one loop for other threads. Lives as long as anything that may be put into it, so longer
 // than the loop. Any thread, unless said otherwise.
 class Mailbox {
  public:
@@ -22,8 +36,8 @@ class Mailbox {
   Mailbox(const Mailbox&) = delete;
   virtual ~Mailbox();
 
-  // True if there was nothing in it: then the caller has to call wake(). Drops the exchange when closed.
-  bool push(std::shared_ptr<Exchange> exchange);
+  // True if there was nothing in it: then the caller has to call wake(). Drops the mail when closed.
+  bool push(std::shared_ptr<Mail> mail);
   // Makes the loop take what is in it. Thread-safe until close() has returned and harmless after it.
   virtual void wake() = 0;
 
@@ -36,6 +50,8 @@ class Mailbox {
   virtual void deliver(Exchange& exchange) = 0;
   // On the loop's thread: an exchange's reservation has changed by `delta` bytes.
   virtual void reserved(const Exchange& exchange, int64_t delta) = 0;
+  // On the loop's thread: the source of a connection's request may have a piece.
+  virtual void source_ready(uint64_t connection, int64_t number) = 0;
 
  protected:
   // On the loop's thread: delivers everything, oldest first.
@@ -44,12 +60,14 @@ class Mailbox {
   void close();
 
  private:
-  static Exchange* closed_mark();
+  static Mail* closed_mark();
   static thread_local const Mailbox* current_;
-  std::atomic<Exchange*> newest_{nullptr};  // linked from newest to oldest
+  std::atomic<Mail*> newest_{nullptr};  // linked from newest to oldest
 };
 
-class Exchange final : public Responder::Target, public std::enable_shared_from_this<Exchange> {
+class Exchange final : public Responder::Target,
+                       public Mail,
+                       public std::enable_shared_from_this<Exchange> {
  public:
   Exchange(std::shared_ptr<Mailbox> mailbox, uint64_t connection, int64_t number, uint64_t reserved,
            uint64_t request_bytes)
@@ -62,6 +80,8 @@ class Exchange final : public Responder::Target, public std::enable_shared_from_
 
   void respond(Response response) override;
   void reserve(uint64_t bytes) override;
+  std::function<void()> waker() override;
+  void arrive(Mailbox& mailbox) override { mailbox.deliver(*this); }
 
   const uint64_t connection;
   const int64_t number;  // of the request within its connection
@@ -70,15 +90,11 @@ class Exchange final : public Responder::Target, public std::enable_shared_from_
   uint64_t request_bytes() const { return request_bytes_; }
 
  private:
-  friend class Mailbox;
-
   const std::shared_ptr<Mailbox> mailbox_;
   uint64_t reserved_;             // of the response budget; set on the loop's thread before the answer
   const uint64_t request_bytes_;  // of the request budget
   std::atomic<bool> answered_{false};
   Response response_;
-  Exchange* next_ = nullptr;        // while in the mailbox
-  std::shared_ptr<Exchange> self_;  // while in the mailbox
 };
 
 }  // namespace tidemark::http

@@ -23,10 +23,29 @@ struct Request {
   std::string body;
 };
 
+// A body that comes piece by piece, for as long as the client listens. The listener asks for the next piece only
+// when the one before has been taken, so a slow client costs no memory: what it missed the source may leave out.
+class BodySource {
+ public:
+  virtual ~BodySource() = default;
+  enum class Next {
+    kPiece,    // `piece` holds the next one, not empty
+    kNothing,  // nothing for now; Responder's waker says when to ask again
+    kEnd,
+  };
+  // On the connection's network thread; must not block. `piece` comes empty.
+  virtual Next next(std::string& piece) = 0;
+};
+
 struct Response {
   int status = 200;          // 200 to 599
   std::string content_type;  // empty: no header
   std::string body;
+  // Instead of a body, or null. Let go, on any thread, when the client has gone, the source has ended or the
+  // listener stops.
+  std::shared_ptr<BodySource> source = nullptr;
+  // Sent when nothing else was for Options::keep_alive_ms.
+  std::string_view keep_alive = {};  // static
 };
 
 // The answer to one request, to be given exactly once, from any thread; copies share that once. Giving it
@@ -38,7 +57,8 @@ class Responder {
    public:
     virtual ~Target() = default;
     virtual void respond(Response response) = 0;
-    virtual void reserve(uint64_t bytes) { (void)bytes; }
+    virtual void reserve(uint64_t bytes) = 0;
+    virtual std::function<void()> waker() = 0;
   };
   explicit Responder(std::shared_ptr<Target> target) : target_(std::move(target)) {}
   void respond(Response response) const { target_->respond(std::move(response)); }
@@ -48,6 +68,10 @@ class Responder {
   // never said counts as Options::unanswered_bytes (16 KiB). An answer given before handle() returns needs
   // none of this. Call during handle(), on its thread; elsewhere it does nothing.
   void reserve(uint64_t bytes) const { target_->reserve(bytes); }
+
+  // For an answer with a source: to be called, from any thread, whenever the source may have a piece after it
+  // said that it had none. Cheap when called again before that was looked at; may outlive everything.
+  std::function<void()> waker() const { return target_->waker(); }
 
  private:
   std::shared_ptr<Target> target_;

@@ -3,6 +3,10 @@
 // waits.
 //
 // A body beyond Options::stream_window_bytes needs a promise of room before more of it is read.
+//
+// An answer with a source goes out in chunks, one for each piece. fill() is called when all that was written
+// before has been taken by the system, so that is when the source is asked for the next piece. Meanwhile the
+// connection is read from until something comes, in order to learn that the client has gone.
 #include <charconv>
 #include <optional>
 
@@ -31,6 +35,7 @@ class Http1Session final : public Session {
   void end_of_input() override {
     ended_ = true;
     if (state_ == State::kReceiving) state_ = State::kClosing;
+    if (state_ == State::kStreaming) end_stream();
   }
 
   int dispatch(int max_calls) override {
@@ -44,10 +49,16 @@ class Http1Session final : public Session {
     return 1;
   }
 
-  bool waiting() const override { return state_ == State::kReady || wants_room_; }
+  bool waiting() const override {
+    return state_ == State::kReady || wants_room_ || (state_ == State::kStreaming && source_ready_);
+  }
 
   void answer(int64_t number, Response response) override {
     if (number == number_ && state_ == State::kHandling) respond(std::move(response));
+  }
+
+  void source_ready(int64_t number) override {
+    if (number == number_) source_ready_ = true;
   }
 
   void fill(Output& output) override {
@@ -55,6 +66,10 @@ class Http1Session final : public Session {
       if (!head_.empty()) {
         output.copy(head_.data(), head_.size());
         head_.clear();
+      }
+      if (state_ == State::kStreaming) {
+        fill_chunk(output);
+        if (state_ == State::kClosing) continue;
       }
       if (state_ != State::kSending) return;
       if (!response_.body.empty()) output.add(response_.body.data(), response_.body.size());
@@ -76,12 +91,14 @@ class Http1Session final : public Session {
   void drain() override {
     draining_ = true;
     if (state_ == State::kReceiving && !started_) state_ = State::kClosing;
+    if (state_ == State::kStreaming) end_stream();
   }
 
   void tick() override {
     const Options& o = peer_.loop.options;
-    if (state_ != State::kReceiving) return;
     const int64_t waited = peer_.loop.now_ms - since_ms_;
+    if (state_ == State::kStreaming && waited >= o.keep_alive_ms) keep_alive_due_ = true;
+    if (state_ != State::kReceiving) return;
     if (!started_) {
       if (waited <= o.http1_idle_timeout_ms) return;
       peer_.loop.counters.timeouts.add();
@@ -92,7 +109,9 @@ class Http1Session final : public Session {
     }
   }
 
-  bool wants_read() const override { return state_ == State::kReceiving && !wants_room_; }
+  bool wants_read() const override {
+    return (state_ == State::kReceiving && !wants_room_) || (state_ == State::kStreaming && in_.empty());
+  }
   bool finished() const override { return state_ == State::kClosing && head_.empty(); }
 
  private:
@@ -101,6 +120,7 @@ class Http1Session final : public Session {
     kReady,      // a request waits for the gate
     kHandling,
     kSending,
+    kStreaming,  // an answer with a source
     kClosing,
   };
 
@@ -115,6 +135,38 @@ class Http1Session final : public Session {
     wants_room_ = false;
     since_ms_ = peer_.loop.now_ms;
     progress_bytes_ = 0;
+  }
+
+  // Sends the next piece, if there is one.
+  void fill_chunk(Output& output) {
+    std::string piece;
+    if (source_ready_ && peer_.gate_open()) {
+      const BodySource::Next next = response_.source->next(piece);
+      if (next == BodySource::Next::kEnd) return end_stream();
+      source_ready_ = next == BodySource::Next::kPiece;
+    }
+    if (piece.empty() && std::exchange(keep_alive_due_, false)) piece = response_.keep_alive;
+    if (piece.empty()) return;
+    since_ms_ = peer_.loop.now_ms;
+    keep_alive_due_ = false;
+    if (chunked_) {
+      char size[24];
+      const auto end = std::to_chars(size, size + sizeof size - 2, piece.size(), 16).ptr;
+      end[0] = '\r';
+      end[1] = '\n';
+      output.copy(size, static_cast<size_t>(end + 2 - size));
+      piece.append("\r\n");
+    }
+    peer_.charge_response(piece.size());
+    output.add(piece.data(), piece.size());
+    peer_.pin(std::move(piece));
+  }
+
+  void end_stream() {
+    response_ = {};
+    if (chunked_) head_.append("0\r\n\r\n");
+    state_ = State::kClosing;
+    std::string().swap(in_);
   }
 
   void parse_buffered() {
@@ -222,7 +274,15 @@ class Http1Session final : public Session {
     head_.append(" ").append(status_text(status));
     if (!response.content_type.empty()) head_.append("\r\nContent-Type: ").append(response.content_type);
     const bool no_body = status == 204 || status == 304;
-    if (!no_body) head_.append("\r\nContent-Length: ").append(text(response.body.size()));
+    // Whatever it was asked after it, a connection that streamed is closed in the end.
+    const bool streams = response.source != nullptr && !no_body && !head_only_ && !draining_;
+    chunked_ = streams && parser_->http11();
+    if (response.source != nullptr) closing_ = true;
+    if (chunked_) {
+      head_.append("\r\nTransfer-Encoding: chunked");
+    } else if (!no_body && !streams) {
+      head_.append("\r\nContent-Length: ").append(text(response.body.size()));
+    }
     head_.append("\r\nDate: ").append(peer_.loop.date, kDateBytes);
     if (closing_) {
       head_.append("\r\nConnection: close");
@@ -232,7 +292,9 @@ class Http1Session final : public Session {
     head_.append("\r\n\r\n");
     response_ = std::move(response);
     if (no_body || head_only_) std::string().swap(response_.body);
-    state_ = State::kSending;
+    state_ = streams ? State::kStreaming : State::kSending;
+    source_ready_ = streams;
+    since_ms_ = peer_.loop.now_ms;
     peer_.charge_response(response_.body.size());
     peer_.count_response(status);
   }
@@ -251,9 +313,13 @@ class Http1Session final : public Session {
   bool draining_ = false;
   bool ended_ = false;
   uint64_t charged_ = 0;  // request bytes charged to the peer
-  int64_t since_ms_;      // the wait for a request, the request, or min_progress_bytes of its body began
+  int64_t since_ms_;      // the wait for a request, the request, min_progress_bytes of its body, or since a piece
+                          // was sent
   size_t progress_bytes_ = 0;
-  std::string head_;  // to be sent before response_
+  bool chunked_ = false;         // while streaming: framed in chunks, not by the end of the connection
+  bool source_ready_ = false;    // may have a piece
+  bool keep_alive_due_ = false;  // nothing was sent for long
+  std::string head_;             // to be sent before response_
   Response response_;
 };
 

@@ -143,12 +143,20 @@ struct Http2Session::Callbacks {
   }
 
   static ssize_t read_body(nghttp2_session*, int32_t, uint8_t*, size_t length, uint32_t* flags,
-                           nghttp2_data_source* source, void*) {
-    const Stream& stream = *static_cast<const Stream*>(source->ptr);
+                           nghttp2_data_source* source, void* user) {
+    Stream& stream = *static_cast<Stream*>(source->ptr);
+    const bool streams = stream.response.source != nullptr;
+    if (streams && stream.sent == stream.response.body.size()) {
+      const int result = guard(user, [&](Http2Session& self) {
+        stream.deferred = !self.next_piece(stream);
+        return stream.deferred ? NGHTTP2_ERR_DEFERRED : 0;
+      });
+      if (result != 0) return result;
+    }
     const size_t rest = stream.response.body.size() - stream.sent;
     const size_t size = std::min(rest, length);
     *flags |= NGHTTP2_DATA_FLAG_NO_COPY;
-    if (size == rest) *flags |= NGHTTP2_DATA_FLAG_EOF;
+    if (size == rest && (!streams || stream.source_ended)) *flags |= NGHTTP2_DATA_FLAG_EOF;
     return static_cast<ssize_t>(size);
   }
 

@@ -290,14 +290,21 @@ void Http2Session::reject(Stream& stream, int status, std::string_view sentence)
   submit(stream, plain_error(status, sentence));
 }
 
-void Http2Session::on_close(Stream& stream) {
-  drop_request(stream);
+// Forgets the body at hand, sent or not.
+void Http2Session::drop_body(Stream& stream) {
   std::string& body = stream.response.body;
   if (stream.sent > 0 && body.size() > Output::kCopyMax) {
     peer_.pin(std::move(body));  // parts of it may be on their way
   } else {
     peer_.release_response(body.size());
   }
+  body.clear();
+  stream.sent = 0;
+}
+
+void Http2Session::on_close(Stream& stream) {
+  drop_request(stream);
+  drop_body(stream);
   if (head_stream_ == &stream) head_stream_ = nullptr;
   delete_stream(&stream);
   if (all_.empty()) idle_since_ms_ = peer_.loop.now_ms;
@@ -315,6 +322,11 @@ void Http2Session::flood() {
 }
 
 int Http2Session::dispatch(int max_calls) {
+  if (starved_ && peer_.gate_open()) {
+    starved_ = false;
+    for (Stream& stream : streaming_)
+      if (stream.starved) resume(stream);
+  }
   while (!want_room_.empty() && give_room(want_room_.front())) want_room_.pop_front();
   int calls = 0;
   while (calls < max_calls && !ready_.empty() && peer_.gate_open()) {
@@ -356,15 +368,58 @@ void Http2Session::submit(Stream& stream, Response response) {
       header(":status", put(stream.status_text, static_cast<uint64_t>(stream.response.status)));
   if (!stream.response.content_type.empty())
     headers[count++] = header("content-type", stream.response.content_type);
-  if (stream.response.status != 204 && stream.response.status != 304)
+  const bool may_have_body = stream.response.status != 204 && stream.response.status != 304;
+  const bool streams = stream.response.source != nullptr && may_have_body && !stream.head;
+  if (may_have_body && stream.response.source == nullptr)
     headers[count++] = header("content-length", put(stream.length_text, body.size()));
   headers[count++] = header("date", {stream.date.data(), stream.date.size()});
-  if (stream.head || stream.response.status == 204 || stream.response.status == 304) body.clear();
+  if (stream.head || !may_have_body || streams) body.clear();
   peer_.charge_response(body.size());
   peer_.count_response(stream.response.status);
+  if (streams) {
+    stream.piece_ms = peer_.loop.now_ms;
+    stream.source_ended = drain_ != Drain::kNo;
+    streaming_.push_back(stream);
+  } else {
+    stream.response.source.reset();
+  }
   nghttp2_data_provider provider{{.ptr = &stream}, read_body};
-  if (nghttp2_submit_response(session_, stream.id, headers, count, body.empty() ? nullptr : &provider) != 0)
+  if (nghttp2_submit_response(session_, stream.id, headers, count,
+                              body.empty() && !streams ? nullptr : &provider) != 0)
     failed_ = true;
+}
+
+// Called when all of the piece before was sent and the client can take more. False: there is nothing to send now.
+bool Http2Session::next_piece(Stream& stream) {
+  drop_body(stream);
+  if (stream.source_ended) return true;
+  std::string& piece = stream.response.body;
+  BodySource::Next next = BodySource::Next::kNothing;
+  if (peer_.gate_open()) {
+    next = stream.response.source->next(piece);
+  } else {
+    stream.starved = starved_ = true;
+  }
+  if (next == BodySource::Next::kEnd) stream.source_ended = true;
+  if (next == BodySource::Next::kNothing) {
+    piece = stream.keep_alive_due ? stream.response.keep_alive : std::string_view();
+    if (piece.empty()) return false;
+  }
+  stream.keep_alive_due = false;
+  stream.piece_ms = peer_.loop.now_ms;
+  peer_.charge_response(piece.size());
+  return true;
+}
+
+void Http2Session::resume(Stream& stream) {
+  stream.starved = false;
+  if (std::exchange(stream.deferred, false) && nghttp2_session_resume_data(session_, stream.id) != 0)
+    failed_ = true;
+}
+
+void Http2Session::source_ready(int64_t number) {
+  Stream* const stream = find(static_cast<int32_t>(number));
+  if (stream != nullptr && stream->response.source != nullptr) resume(*stream);
 }
 
 void Http2Session::fill(Output& output) {
@@ -388,6 +443,10 @@ void Http2Session::drain() {
   drain_ = Drain::kAnnounced;
   // Two steps (RFC 9113, 6.8): requests already on their way are still taken, until the client has answered
   // the ping.
+  for (Stream& stream : streaming_) {
+    stream.source_ended = true;
+    resume(stream);
+  }
   nghttp2_submit_shutdown_notice(session_);
   nghttp2_submit_ping(session_, NGHTTP2_FLAG_NONE, nullptr);
 }
@@ -415,6 +474,11 @@ void Http2Session::tick() {
     if (now - stream.progress_ms <= o.request_timeout_ms) continue;
     peer_.loop.counters.timeouts.add();
     reject(stream, 408, "The request's body did not arrive in time.");
+  }
+  for (Stream& stream : streaming_) {
+    if (!stream.deferred || now - stream.piece_ms < o.keep_alive_ms) continue;
+    stream.keep_alive_due = true;
+    resume(stream);
   }
   if (all_.empty() && now - idle_since_ms_ > o.http2_idle_timeout_ms) {
     terminated_ = true;

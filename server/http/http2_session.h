@@ -43,8 +43,9 @@ class Http2Session final : public Session {
   void receive(std::string_view bytes) override;
   void end_of_input() override { failed_ = true; }
   int dispatch(int max_calls) override;
-  bool waiting() const override { return !ready_.empty() || !want_room_.empty(); }
+  bool waiting() const override { return !ready_.empty() || !want_room_.empty() || starved_; }
   void answer(int64_t number, Response response) override;
+  void source_ready(int64_t number) override;
   void fill(Output& output) override;
   bool has_output() const override;
   void drain() override;
@@ -55,9 +56,11 @@ class Http2Session final : public Session {
 
  private:
   struct Callbacks;  // http2_callbacks.cc
+  struct Stream;
   static const nghttp2_session_callbacks* callbacks();
   static ssize_t read_body(nghttp2_session* session, int32_t id, uint8_t* to, size_t length, uint32_t* flags,
                            nghttp2_data_source* source, void* user);
+  bool next_piece(Stream& stream);
 
   using Hook = boost::intrusive::list_member_hook<boost::intrusive::link_mode<boost::intrusive::auto_unlink>>;
 
@@ -84,16 +87,20 @@ class Http2Session final : public Session {
     size_t progress_bytes = 0;
     std::unique_ptr<Request> request;  // until it was given to the Handler
 
-    // A body is sent from a string at hand; a source that is asked for its next frame when the stream can
-    // send would take its place here, with the data provider deferring while the source has none.
+    // The body at hand; of an answer with a source, its latest piece.
     Response response;
     size_t sent = 0;
+    bool deferred = false;     // nghttp2 does not ask for more until it is told to
+    bool starved = false;      // deferred because too much waits unsent
+    bool source_ended = false;
+    bool keep_alive_due = false;
+    int64_t piece_ms = 0;      // when the latest piece came
     std::array<char, 4> status_text;
     std::array<char, 20> length_text;
     std::array<char, kDateBytes> date;
 
     Hook all_hook;    // all_
-    Hook queue_hook;  // receiving_, then ready_
+    Hook queue_hook;  // receiving_, then ready_, then, with a source, streaming_
     Hook room_hook;   // want_room_
   };
   template <Hook Stream::* hook>
@@ -117,6 +124,8 @@ class Http2Session final : public Session {
   void submit(Stream& stream, Response response);
   void drop_request(Stream& stream);
   void give_back_window(Stream& stream);
+  void drop_body(Stream& stream);
+  void resume(Stream& stream);
   void finish_drain();
 
   Peer& peer_;
@@ -124,8 +133,10 @@ class Http2Session final : public Session {
   List<&Stream::all_hook> all_;
   List<&Stream::queue_hook> receiving_;
   List<&Stream::queue_hook> ready_;
+  List<&Stream::queue_hook> streaming_;
   List<&Stream::room_hook> want_room_;
   int promises_ = 0;  // streams with a promise of room
+  bool starved_ = false;  // a stream may be
   bool failed_ = false;
   bool terminated_ = false;
   enum class Drain { kNo, kAnnounced, kFinal } drain_ = Drain::kNo;

@@ -44,6 +44,14 @@ void LoopMailbox::reserved(const Exchange& exchange, int64_t delta) {
     connection->peer().change_reservation(delta);
 }
 
+void LoopMailbox::source_ready(uint64_t id, int64_t number) {
+  if (loop_ == nullptr) return;
+  Connection* const connection = loop_->find(id);
+  if (connection == nullptr || connection->session() == nullptr) return;
+  connection->session()->source_ready(number);
+  if (connection->mark_dirty()) loop_->dirty_.push_back(connection->shared_from_this());
+}
+
 Loop::Loop(const Options& options, Handler& handler, SharedBudget& responses, SharedBudget& requests,
            std::atomic<uint32_t>& open_connections, std::function<void()> look_again)
     : mailbox_(std::make_shared<LoopMailbox>()),

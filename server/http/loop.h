@@ -29,6 +29,7 @@ class LoopMailbox final : public Mailbox {
   void wake() override;
   void deliver(Exchange& exchange) override;
   void reserved(const Exchange& exchange, int64_t delta) override;
+  void source_ready(uint64_t connection, int64_t number) override;
 
  private:
   friend class Loop;

@@ -52,6 +52,7 @@ struct Options {
   int64_t http2_idle_timeout_ms = 600'000;  // no stream open
   int64_t write_timeout_ms = 60'000;        // bytes are waiting and fewer than min_progress_bytes went out
   int64_t linger_timeout_ms = 2'000;  // reading on after the last byte was sent, so that the client gets it
+  int64_t keep_alive_ms = 5'000;      // an answer that goes on says at least this often that it is alive
   uint32_t min_progress_bytes = 16 << 10;
   int64_t tick_ms = 1'000;
 };

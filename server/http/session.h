@@ -132,15 +132,17 @@ class Session {
   // stops early when much has to be sent. Also lets bodies in that waited for room. Returns the number of
   // calls.
   virtual int dispatch(int max_calls) = 0;
-  // Whether a request or a body waits for a budget.
+  // Whether a request, a body or a source waits for a budget.
   virtual bool waiting() const = 0;
   // The answer to request `number`; ignored if that is gone.
   virtual void answer(int64_t number, Response response) = 0;
+  // The source of request `number` may have a piece; ignored if that is gone.
+  virtual void source_ready(int64_t number) = 0;
   // Appends what can be sent now, until `output` is full. What it references stays until Peer::release_pins.
   virtual void fill(Output& output) = 0;
   // Whether the client has something to take, window or not.
   virtual bool has_output() const = 0;
-  // Stop: begin nothing new, finish what has begun.
+  // Stop: begin nothing new, finish what has begun. Answers with a source end.
   virtual void drain() = 0;
   // Called each Options::tick_ms.
   virtual void tick() = 0;

@@ -2,20 +2,41 @@
 // change. docs/formats/keyspace.md describes what each part holds.
 #pragma once
 
+#include <cstdint>
 #include <cstring>
+#include <string>
 #include <string_view>
 
 #include "engine/base/check.h"
+#include "engine/base/coding.h"
 
 namespace tidemark::kv {
 
 inline constexpr char kBookkeepingPrefix = 'b';  // ours: counters and marks of the server
-inline constexpr char kExpiryPrefix = 'e';       // expiry index
-inline constexpr char kQueuePrefix = 'q';        // queue messages
+inline constexpr char kExpiryPrefix = 'e';       // expiry index: prefix, time in ms (8, big-endian), client's key
+inline constexpr char kQueuePrefix = 'q';        // queue messages: queue_message.h
 inline constexpr char kUserPrefix = 'u';  // the user's entries: prefix, then the key as the client sent it
 
 // The longest key a client may name, in bytes: that of a read selector.
 inline constexpr size_t kMaxClientKeyBytes = 2049;
+
+// What a key of the expiry index has before the client's key.
+inline constexpr size_t kExpiryKeyHeaderBytes = 1 + 8;
+
+// Appends a time in milliseconds so that keys sort by it. REQUIRES: not negative.
+inline void append_sortable_time(std::string& out, int64_t ms) {
+  TM_CHECK(ms >= 0);
+  char bytes[8];
+  store_be64(bytes, static_cast<uint64_t>(ms));
+  out.append(bytes, sizeof bytes);
+}
+
+// The first key of the expiry index at or after a time.
+inline std::string expiry_key_from(int64_t expire_at_ms) {
+  std::string key(1, kExpiryPrefix);
+  append_sortable_time(key, expire_at_ms);
+  return key;
+}
 
 // The engine key of a user key, without an allocation. Not copyable: views into it stay valid as long as it
 // lives.

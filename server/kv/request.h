@@ -43,12 +43,23 @@ struct Mutation {
   std::string_view key;
   std::optional<Value> value;
   int64_t expire_at_ms = 0;  // 0 or -1: never
+  // For sums of V8 numbers; empty: no bound.
+  std::string_view sum_min = {};
+  std::string_view sum_max = {};
+  bool sum_clamp = false;  // to the bounds, rather than fail beyond them
+};
+
+struct Enqueue {
+  std::string_view payload = {};  // V8
+  int64_t deadline_ms = 0;   // deliver from then on, milliseconds since 1970; past: at once
+  std::vector<std::string_view> keys_if_undelivered = {};
+  std::vector<uint32_t> backoff_schedule_ms = {};
 };
 
 struct AtomicWrite {
   std::vector<Check> checks;
   std::vector<Mutation> mutations;
-  size_t enqueues = 0;  // how many; their content does not matter as long as none is accepted
+  std::vector<Enqueue> enqueues;
 };
 
 }  // namespace tidemark::kv

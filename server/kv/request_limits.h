@@ -15,9 +15,15 @@ struct Limits {
   size_t max_read_ranges = 10;
   int64_t max_read_entries = 1000;  // sum of the limits of all ranges
   size_t max_checks = 100;
-  size_t max_mutations = 1000;  // mutations and enqueues together
-  // Keys and data of the mutations plus keys of the checks.
+  size_t max_mutations = 1000;  // mutations and enqueues together; at most 65,535
+  // Keys and data of the mutations, keys of the checks, payloads and keys of the enqueues, and 4 for each back-off
+  // interval.
   size_t max_transaction_bytes = 819200;
+  size_t max_watched_keys = 10;
+  size_t max_undelivered_keys = 10;
+  size_t max_backoff_intervals = 10;
+  uint32_t max_backoff_interval_ms = 3'600'000;
+  int64_t max_enqueue_delay_ms = int64_t{30} * 24 * 3'600'000;
 };
 
 namespace text {
@@ -33,6 +39,11 @@ inline constexpr char kTooManyMutations[] = "Too many mutations / enqueues inclu
 inline constexpr char kTransactionTooLarge[] = "The total size of the atomic write is too large.";
 inline constexpr char kBadVersionstamp[] = "Invalid versionstamp.";
 inline constexpr char kBadMutation[] = "Invalid mutation kind or arguments.";
+inline constexpr char kTooManyWatchedKeys[] = "Too many keys watched in a single watch request.";
+inline constexpr char kTooManyUndeliveredKeys[] = "Too many dead letter keys for a single queue message.";
+inline constexpr char kTooManyBackoffIntervals[] = "Too many backoff intervals for a single queue message.";
+inline constexpr char kBackoffTooLong[] = "A backoff interval exceeds the maximum allowed backoff interval.";
+inline constexpr char kBadDeadline[] = "Invalid mutation enqueue deadline.";
 inline constexpr char kBadExpiry[] = "Invalid mutation expire at.";
 // denokv has no text for this one: it panics.
 inline constexpr char kBadLe64[] = "A value of encoding LE64 must be exactly 8 bytes long.";

@@ -49,7 +49,6 @@ class Reader {
     return scan(range);
   }
 
- private:
   // True if the key is there.
   Result<bool> get(std::string_view key) {
     const UserKey engine_key(key);
@@ -58,6 +57,7 @@ class Reader {
     return give(key, found->bytes(), found->versionstamp());
   }
 
+ private:
   Status scan(const ReadRange& range) {
     const UserKey start(range.start);
     const UserKey end(range.end);
@@ -98,7 +98,10 @@ class Reader {
 }  // namespace
 
 Store::Store(Engine& engine, Database& database, const Limits& limits)
-    : clock_(engine.clock()), database_(database), limits_(limits) {
+    : clock_(engine.clock()),
+      database_(database),
+      limits_(limits),
+      expiry_(engine, database, watch_hub_) {
   TM_CHECK(limits.max_read_key_bytes <= kMaxClientKeyBytes);
 }
 
@@ -126,6 +129,27 @@ Status Store::read(std::span<const ReadRange> ranges, const ReadBounds& bounds, 
     sink.end_range();
   }
   return {};
+}
+
+Status Store::read_keys(std::span<const std::string> keys, const ReadBounds& bounds, EntrySink& sink) const {
+  const std::unique_ptr<ReadView> view = database_.read();
+  Reader reader(*view, bounds, sink, [this] { return now_ms(); });
+  for (const std::string& key : keys) {
+    sink.begin_range();
+    TM_TRY(reader.get(key));
+    sink.end_range();
+  }
+  return {};
+}
+
+void WriteRequest::done(const CommitOutcome& outcome) {
+  if (outcome.status && outcome.committed) store_->committed(plan_);
+  answer(outcome);
+}
+
+void Store::committed(const WritePlan& plan) {
+  if (plan.earliest_expiry_ms() != 0) expiry_.note(plan.earliest_expiry_ms());
+  if (watch_hub_.watched()) plan.for_each_key([this](std::string_view key) { watch_hub_.notify(key); });
 }
 
 int64_t Store::now_ms() const {

@@ -9,9 +9,11 @@
 #include <vector>
 
 #include "engine/database.h"
+#include "server/kv/expiry.h"
 #include "server/kv/request.h"
 #include "server/kv/request_limits.h"
 #include "server/kv/stored_value.h"
+#include "server/kv/watch_hub.h"
 #include "server/kv/write_plan.h"
 
 namespace tidemark::kv {
@@ -33,16 +35,26 @@ struct ReadBounds {
   uint64_t max_bytes = 0;  // of keys and values found; 0: no bound
 };
 
-// An atomic write under way. The owner derives from it, says in done() where the outcome goes, and keeps it
+class Store;
+
+// An atomic write under way. The owner derives from it, says in answer() where the outcome goes, and keeps it
 // alive until then.
 class WriteRequest : public CommitRequest {
  public:
   explicit WriteRequest(WritePlan plan) : plan_(std::move(plan)) {}
   Result<Decision> run(Transaction& transaction) final { return plan_.run(transaction, failed_checks_); }
-  // In done(), for a write that succeeded but did not commit: the indexes of the checks that failed.
+  void done(const CommitOutcome& outcome) final;
+  // In answer(), for a write that succeeded but did not commit: the indexes of the checks that failed.
   const std::vector<uint32_t>& failed_checks() const { return failed_checks_; }
 
+ protected:
+  // As CommitRequest::done(). kInvalidArgument: a rule that depends on what is stored was broken; the message is meant
+  // for the client.
+  virtual void answer(const CommitOutcome& outcome) = 0;
+
  private:
+  friend class Store;
+  Store* store_ = nullptr;
   WritePlan plan_;
   std::vector<uint32_t> failed_checks_;
 };
@@ -61,17 +73,33 @@ class Store {
   // REQUIRES: check_ranges(ranges) succeeded. Errors: kWouldBlock, kCorruption, kNewerFormat, kIo.
   Status read(std::span<const ReadRange> ranges, const ReadBounds& bounds, EntrySink& sink) const;
 
-  Result<WritePlan> plan(const AtomicWrite& write) const { return WritePlan::prepare(write, limits_); }
-  // Queues the write; done() of the request tells the outcome. Never blocks on I/O.
-  void submit(WriteRequest& request) { database_.submit(request); }
+  // Each key as a range of its own, in their order; an absent one is an empty range.
+  Status read_keys(std::span<const std::string> keys, const ReadBounds& bounds, EntrySink& sink) const;
+
+  Result<WritePlan> plan(const AtomicWrite& write) const {
+    return WritePlan::prepare(write, limits_, clock_.wall_us() / 1000);
+  }
+  // Queues the write; answer() of the request tells the outcome. Never blocks on I/O.
+  void submit(WriteRequest& request) {
+    request.store_ = this;
+    database_.submit(request);
+  }
+
+  WatchHub& watch_hub() { return watch_hub_; }
+  // Deletes what has expired once it is polled.
+  ExpirySweeper& expiry() { return expiry_; }
 
  private:
+  friend class WriteRequest;
   int64_t now_ms() const;
+  void committed(const WritePlan& plan);
 
   Clock& clock_;
   Database& database_;
   Limits limits_;
   mutable std::atomic<int64_t> last_now_ms_{0};
+  WatchHub watch_hub_;
+  ExpirySweeper expiry_;
 };
 
 }  // namespace tidemark::kv

@@ -1,20 +1,26 @@
 // Two steps. prepare() runs on the network thread of the request: it checks everything that can be checked
 // without reading, and lays engine keys and stored values out in one string. run() is what the engine calls,
 // one transaction after the other, so all that it does is look up the checked keys and hand over slices of
-// that string.
+// that string, but for sums, min and max, which need what is stored.
 //
-// The order of the refusals follows denokv: counts, then the checks, then the mutations, then the total size.
-// What this version cannot do yet is refused only after it was found to be legal.
+// The order of the refusals follows denokv: counts, then the checks, the mutations, the enqueues, the total size.
 #include "server/kv/write_plan.h"
 
+#include <algorithm>
+
 #include "engine/base/versionstamp.h"
+#include "server/kv/arithmetic.h"
 #include "server/kv/keyspace.h"
-#include "server/kv/stored_value.h"
+#include "server/kv/queue_message.h"
 
 namespace tidemark::kv {
 namespace {
 
 constexpr size_t kHeaderBytes = 1;  // of a stored value without expiry
+// What a set with a versionstamp suffix appends to the client's key: one string part.
+constexpr char kStringPart = 0x02;
+constexpr size_t kHexChars = 2 * Versionstamp::kBytes;
+constexpr size_t kSuffixBytes = 1 + kHexChars + 1;
 
 std::unexpected<Error> refuse(std::string_view text) {
   return fail(ErrorCode::kInvalidArgument, std::string(text));
@@ -25,30 +31,26 @@ Status check_key(std::string_view key, size_t max_bytes) {
   return {};
 }
 
-// The name of a mutation that is legal but cannot be done yet; null for those that can, or are not legal.
-const char* unsupported_name(MutationType type) {
+bool is_mutation_type(MutationType type) {
   switch (type) {
-    case MutationType::kSum:
-      return "sum";
-    case MutationType::kMax:
-      return "max";
-    case MutationType::kMin:
-      return "min";
-    case MutationType::kSetSuffixVersionstampedKey:
-      return "set with a versionstamp suffix";
     case MutationType::kSet:
     case MutationType::kDelete:
-      break;
+    case MutationType::kSum:
+    case MutationType::kMax:
+    case MutationType::kMin:
+    case MutationType::kSetSuffixVersionstampedKey:
+      return true;
   }
-  return nullptr;
+  return false;
 }
 
-bool needs_value(MutationType type) {
-  return type != MutationType::kDelete;
+bool is_arithmetic(MutationType type) {
+  return type == MutationType::kSum || type == MutationType::kMax || type == MutationType::kMin;
 }
 
-bool is_mutation_type(MutationType type) {
-  return type == MutationType::kSet || type == MutationType::kDelete || unsupported_name(type) != nullptr;
+ArithmeticMutation arithmetic_of(const Mutation& mutation) {
+  return {mutation.type,    static_cast<Encoding>(mutation.value->encoding), mutation.value->data, mutation.sum_min,
+          mutation.sum_max, mutation.sum_clamp};
 }
 
 // The size that counts for the total, or why the mutation is not legal.
@@ -56,39 +58,54 @@ Result<size_t> check_mutation(const Mutation& mutation, const Limits& limits) {
   TM_TRY(check_key(mutation.key, limits.max_write_key_bytes));
   if (!is_mutation_type(mutation.type)) return refuse(text::kBadMutation);
   if (mutation.expire_at_ms < -1) return refuse(text::kBadExpiry);
-  if (!needs_value(mutation.type)) return mutation.key.size();
+  if (mutation.type == MutationType::kDelete) return mutation.key.size();
   if (!mutation.value) return refuse(text::kBadMutation);
   const Mutation::Value& value = *mutation.value;
   if (value.encoding < static_cast<int32_t>(Encoding::kV8) ||
       value.encoding > static_cast<int32_t>(Encoding::kBytes)) {
     return refuse(text::kBadMutation);
   }
-  if (value.data.size() > limits.max_value_bytes) return refuse(text::kValueTooLarge);
+  // A bound is no larger than a value may be, either.
+  if (std::max({value.data.size(), mutation.sum_min.size(), mutation.sum_max.size()}) > limits.max_value_bytes) {
+    return refuse(text::kValueTooLarge);
+  }
   if (value.encoding == static_cast<int32_t>(Encoding::kLe64) && value.data.size() != kLe64Bytes) {
     return refuse(text::kBadLe64);
   }
+  if (is_arithmetic(mutation.type)) TM_TRY(check_arithmetic(arithmetic_of(mutation)));
   return mutation.key.size() + value.data.size();
 }
 
-Status check_supported(const AtomicWrite& write) {
-  for (const Mutation& mutation : write.mutations) {
-    if (const char* name = unsupported_name(mutation.type)) {
-      return refuse("The mutation '" + std::string(name) +
-                    "' is not supported yet by this version of Tidemark.");
-    }
-    if (mutation.expire_at_ms > 0) {
-      return refuse("Expiring keys (expire_at_ms) are not supported yet by this version of Tidemark.");
-    }
+Result<size_t> check_enqueue(const Enqueue& enqueue, const Limits& limits, int64_t now_ms) {
+  if (enqueue.payload.size() > limits.max_value_bytes) return refuse(text::kValueTooLarge);
+  if (enqueue.keys_if_undelivered.size() > limits.max_undelivered_keys) {
+    return refuse(text::kTooManyUndeliveredKeys);
   }
-  if (write.enqueues > 0) return refuse("Enqueue is not supported yet by this version of Tidemark.");
-  return {};
+  size_t size = enqueue.payload.size();
+  for (const std::string_view key : enqueue.keys_if_undelivered) {
+    TM_TRY(check_key(key, limits.max_write_key_bytes));
+    size += key.size();
+  }
+  if (enqueue.backoff_schedule_ms.size() > limits.max_backoff_intervals) {
+    return refuse(text::kTooManyBackoffIntervals);
+  }
+  for (const uint32_t ms : enqueue.backoff_schedule_ms) {
+    if (ms > limits.max_backoff_interval_ms) return refuse(text::kBackoffTooLong);
+    size += sizeof ms;
+  }
+  if (enqueue.deadline_ms > now_ms && enqueue.deadline_ms - now_ms > limits.max_enqueue_delay_ms) {
+    return refuse(text::kBadDeadline);
+  }
+  return size;
 }
 
 }  // namespace
 
-Result<WritePlan> WritePlan::prepare(const AtomicWrite& write, const Limits& limits) {
+Result<WritePlan> WritePlan::prepare(const AtomicWrite& write, const Limits& limits, int64_t now_ms) {
   if (write.checks.size() > limits.max_checks) return refuse(text::kTooManyChecks);
-  if (write.mutations.size() + write.enqueues > limits.max_mutations) return refuse(text::kTooManyMutations);
+  if (write.mutations.size() + write.enqueues.size() > limits.max_mutations) {
+    return refuse(text::kTooManyMutations);
+  }
 
   size_t total = 0;  // cannot overflow: every summand lies in a request body in memory
   for (const Check& check : write.checks) {
@@ -102,8 +119,11 @@ Result<WritePlan> WritePlan::prepare(const AtomicWrite& write, const Limits& lim
     TM_ASSIGN(const size_t size, check_mutation(mutation, limits));
     total += size;
   }
+  for (const Enqueue& enqueue : write.enqueues) {
+    TM_ASSIGN(const size_t size, check_enqueue(enqueue, limits, now_ms));
+    total += size;
+  }
   if (total > limits.max_transaction_bytes) return refuse(text::kTransactionTooLarge);
-  TM_TRY(check_supported(write));
 
   WritePlan plan;
   plan.bytes_.reserve(total + write.checks.size() + write.mutations.size() * (1 + kHeaderBytes));
@@ -111,32 +131,66 @@ Result<WritePlan> WritePlan::prepare(const AtomicWrite& write, const Limits& lim
   plan.mutations_.reserve(write.mutations.size());
   for (const Check& check : write.checks) {
     PlannedCheck& planned = plan.checks_.emplace_back();
-    planned.key = plan.add_key(check.key);
+    planned.key = plan.add({&kUserPrefix, 1}, check.key);
     planned.must_be_absent = check.versionstamp.empty();
     if (!planned.must_be_absent) planned.versionstamp = Versionstamp::from_bytes(check.versionstamp.data());
   }
-  for (const Mutation& mutation : write.mutations) {
-    PlannedMutation& planned = plan.mutations_.emplace_back();
-    planned.type = mutation.type;
-    planned.key = plan.add_key(mutation.key);
-    if (!needs_value(mutation.type)) continue;
-    planned.value.offset = static_cast<uint32_t>(plan.bytes_.size());
-    append_stored_value(plan.bytes_,
-                        {static_cast<Encoding>(mutation.value->encoding), 0, mutation.value->data});
-    planned.value.size = static_cast<uint32_t>(plan.bytes_.size() - planned.value.offset);
+  for (const Mutation& mutation : write.mutations) plan.add_mutation(mutation);
+  for (const Enqueue& enqueue : write.enqueues) {
+    const size_t begin = plan.bytes_.size();
+    append_queue_message(plan.bytes_, enqueue);
+    plan.enqueues_.push_back({std::max<int64_t>(enqueue.deadline_ms, 0), plan.end_slice(begin)});
   }
   return plan;
 }
 
-WritePlan::Slice WritePlan::add_key(std::string_view key) {
-  const Slice slice{static_cast<uint32_t>(bytes_.size()), static_cast<uint32_t>(key.size() + 1)};
-  bytes_.push_back(kUserPrefix);
-  bytes_.append(key);
-  return slice;
+void WritePlan::add_mutation(const Mutation& mutation) {
+  PlannedMutation& planned = mutations_.emplace_back();
+  planned.type = mutation.type;
+  const bool suffixed = mutation.type == MutationType::kSetSuffixVersionstampedKey;
+  // The versionstamp is not known yet; its place is kept.
+  std::string suffix;
+  if (suffixed) suffix = kStringPart + std::string(kSuffixBytes - 1, '\0');
+  planned.key = add({&kUserPrefix, 1}, mutation.key);
+  planned.key.size += add({}, suffix).size;
+  if (mutation.type == MutationType::kDelete) return;
+
+  if (is_arithmetic(mutation.type)) {
+    planned.value = add({}, mutation.value->data);
+    planned.operand = static_cast<uint32_t>(operands_.size());
+    operands_.push_back({static_cast<Encoding>(mutation.value->encoding), add({}, mutation.sum_min),
+                         add({}, mutation.sum_max), mutation.sum_clamp});
+    return;
+  }
+  const int64_t expire_at_ms = std::max<int64_t>(mutation.expire_at_ms, 0);
+  const size_t begin = bytes_.size();
+  append_stored_value(bytes_,
+                      {static_cast<Encoding>(mutation.value->encoding), expire_at_ms, mutation.value->data});
+  planned.value = end_slice(begin);
+  if (expire_at_ms == 0) return;
+  planned.expiry = add(expiry_key_from(expire_at_ms), mutation.key);
+  planned.expiry.size += add({}, suffix).size;
+  if (earliest_expiry_ms_ == 0 || expire_at_ms < earliest_expiry_ms_) earliest_expiry_ms_ = expire_at_ms;
 }
 
-Result<CommitRequest::Decision> WritePlan::run(Transaction& transaction,
-                                               std::vector<uint32_t>& failed_checks) const {
+WritePlan::Slice WritePlan::add(std::string_view prefix, std::string_view bytes) {
+  const size_t begin = bytes_.size();
+  bytes_.append(prefix);
+  bytes_.append(bytes);
+  return end_slice(begin);
+}
+
+WritePlan::Slice WritePlan::end_slice(size_t begin) const {
+  return {static_cast<uint32_t>(begin), static_cast<uint32_t>(bytes_.size() - begin)};
+}
+
+// Fills in what a suffixed key left open.
+void WritePlan::put_suffix(Slice key, const std::string& versionstamp_hex) {
+  if (key.size == 0) return;
+  std::ranges::copy(versionstamp_hex, bytes_.begin() + key.offset + key.size - 1 - kHexChars);
+}
+
+Result<CommitRequest::Decision> WritePlan::run(Transaction& transaction, std::vector<uint32_t>& failed_checks) {
   for (size_t i = 0; i < checks_.size(); ++i) {
     const PlannedCheck& check = checks_[i];
     TM_ASSIGN(const std::optional<Transaction::Value> found, transaction.get(view(check.key)));
@@ -150,14 +204,50 @@ Result<CommitRequest::Decision> WritePlan::run(Transaction& transaction,
   }
   if (!failed_checks.empty()) return CommitRequest::Decision::kAbort;
 
-  for (const PlannedMutation& mutation : mutations_) {
-    if (mutation.type == MutationType::kDelete) {
-      transaction.erase(view(mutation.key));
-    } else {
-      transaction.put(view(mutation.key), view(mutation.value));
-    }
+  for (const PlannedMutation& mutation : mutations_) TM_TRY(apply(mutation, transaction));
+  for (uint32_t i = 0; i < enqueues_.size(); ++i) {
+    const int64_t deliver_at_ms = std::max(enqueues_[i].deadline_ms, transaction.timestamp_ms());
+    transaction.put(queue_key(deliver_at_ms, transaction.versionstamp(), i), view(enqueues_[i].message));
   }
   return CommitRequest::Decision::kCommit;
+}
+
+Status WritePlan::apply(const PlannedMutation& mutation, Transaction& transaction) {
+  switch (mutation.type) {
+    case MutationType::kDelete:
+      transaction.erase(view(mutation.key));
+      return {};
+    case MutationType::kSetSuffixVersionstampedKey: {
+      const std::string hex = transaction.versionstamp().hex();
+      put_suffix(mutation.key, hex);
+      put_suffix(mutation.expiry, hex);
+      break;
+    }
+    case MutationType::kSet:
+      break;
+    case MutationType::kSum:
+    case MutationType::kMax:
+    case MutationType::kMin: {
+      TM_ASSIGN(const std::optional<Transaction::Value> found, transaction.get(view(mutation.key)));
+      std::optional<StoredValue> stored;
+      if (found) {
+        TM_ASSIGN(stored, parse_stored_value(found->bytes));
+        if (stored->expired_at(transaction.timestamp_ms())) stored.reset();
+      }
+      const Operand& operand = operands_[mutation.operand];
+      TM_ASSIGN(const ArithmeticResult result,
+                apply_arithmetic({mutation.type, operand.encoding, view(mutation.value), view(operand.min),
+                                  view(operand.max), operand.clamp},
+                                 stored));
+      std::string value;
+      append_stored_value(value, {result.encoding, 0, result.data});
+      transaction.put(view(mutation.key), value);
+      return {};
+    }
+  }
+  transaction.put(view(mutation.key), view(mutation.value));
+  if (mutation.expiry.size != 0) transaction.put(view(mutation.expiry), {});
+  return {};
 }
 
 }  // namespace tidemark::kv

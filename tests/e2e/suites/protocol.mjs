@@ -1,4 +1,4 @@
-// KV Connect by hand, over both transports: metadata, tokens, paths, checks, limits, what is not supported, bad input.
+// KV Connect by hand, over both transports: metadata, tokens, paths, checks, limits, bad input.
 
 import { randomUUID } from "node:crypto";
 import net from "node:net";
@@ -184,18 +184,6 @@ async function refusedWrites(suite, transport) {
     expect(await session.get(guard) === null, "the mutation before it was written");
     expect((await session.get(other)).value.equals(le64), "the other key was changed");
   });
-
-  // Until the server takes them, the other mutations must never be a silent success.
-  const sum = { data: le64, encoding: wire.VE_LE64 };
-  await refused("not supported yet: sum", [mutation(wire.M_SUM, other, sum)]);
-  await refused("not supported yet: min", [mutation(wire.M_MIN, other, sum)]);
-  await refused("not supported yet: max", [mutation(wire.M_MAX, other, sum)]);
-  await refused("not supported yet: suffix versionstamped key", [mutation(wire.M_SUFFIX, other, { data: "x" })]);
-  await refused("not supported yet: expiry",
-    [mutation(wire.M_SET, other, { data: "x", expireAtMs: Date.now() + 3_600_000 })]);
-  await refused("not supported yet: enqueue", [enqueue("payload")]);
-  await test("not supported yet: watch", async () =>
-    expectRefused(await session.call("watch", encodeMessage([[1, [[1, guard]]]])), [400, 404, 405, 501]));
 
   const long = (n) => Buffer.alloc(n, 0x61);
   await refused("a mutation of unknown type", [mutation(77, other, { data: "x" })], "Invalid mutation kind or arguments.");

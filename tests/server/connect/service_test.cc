@@ -5,6 +5,7 @@
 
 #include <optional>
 
+#include "engine/base/coding.h"
 #include "engine/base/random.h"
 #include "engine/io/sync.h"
 #include "server/connect/failure.h"
@@ -310,23 +311,150 @@ TEST_F(ServiceTest, FailedChecks) {
   EXPECT_EQ(out.failed_checks(1), 2u);
 }
 
-TEST_F(ServiceTest, WhatIsNotSupportedYet) {
-  for (const auto type : {pb::M_SUM, pb::M_MAX, pb::M_MIN, pb::M_SET_SUFFIX_VERSIONSTAMPED_KEY}) {
-    pb::AtomicWrite message;
-    add_set(message, "before", "x");
-    add_set(message, "k", "12345678");
-    message.mutable_mutations(1)->set_mutation_type(type);
-    const std::string body = message.SerializeAsString();
-    const Answer given = answer(data_call("/v2/atomic_write", body));
-    EXPECT_EQ(given.status, 400);
-    EXPECT_NE(given.body.find("not supported yet"), std::string::npos);
+TEST_F(ServiceTest, EveryFieldOfAMutationReachesTheStore) {
+  const std::string two("\xff\x0fN\0\0\0\0\0\0\0@", 11);
+  const std::string three("\xff\x0fN\0\0\0\0\0\0\x08@", 11);
+  pb::AtomicWrite message;
+  add_set(message, "sum", two);
+  message.mutable_mutations(0)->mutable_value()->set_encoding(pb::VE_V8);
+  *message.add_mutations() = message.mutations(0);
+  auto* sum = message.mutable_mutations(1);
+  sum->set_mutation_type(pb::M_SUM);
+  sum->set_sum_min(two);
+  sum->set_sum_max(three);
+  sum->set_sum_clamp(true);
+  add_set(message, "suffixed", "x");
+  message.mutable_mutations(2)->set_mutation_type(pb::M_SET_SUFFIX_VERSIONSTAMPED_KEY);
+  add_set(message, "expired", "x");
+  message.mutable_mutations(3)->set_expire_at_ms(1);
+  auto* enqueue = message.add_enqueues();
+  enqueue->set_payload("p");
+  enqueue->set_deadline_ms(5);
+  enqueue->add_keys_if_undelivered("k");
+  enqueue->add_backoff_schedule(100);
+  const auto out = write(message);
+  ASSERT_EQ(out.status(), pb::AW_SUCCESS);
+  pb::SnapshotRead all;
+  add_range(all, "", "\xff", 10);
+  const auto found = read(all).ranges(0);
+  ASSERT_EQ(found.values_size(), 2);
+  EXPECT_TRUE(found.values(0).key().starts_with("suffixed\x02"));
+  EXPECT_EQ(found.values(0).key().size(), 8u + 22);
+  EXPECT_EQ(found.values(1).key(), "sum");
+  EXPECT_EQ(found.values(1).value(), three);
+
+  // A rule that depends on what is stored: 400, and nothing is written.
+  sum->set_sum_clamp(false);
+  const std::string body = message.SerializeAsString();
+  const Answer refused = answer(data_call("/v2/atomic_write", body));
+  EXPECT_EQ(refused.status, 400);
+  EXPECT_EQ(refused.body, "The result of a Sum operation would exceed its range limit");
+  EXPECT_EQ(read(all).ranges(0).values_size(), 2);
+}
+
+// The messages of a watch, taken out of its frames.
+std::vector<pb::WatchOutput> watch_messages(std::string_view frames) {
+  std::vector<pb::WatchOutput> messages;
+  while (frames.size() >= 4) {
+    const uint32_t size = load_le32(frames.data());
+    frames.remove_prefix(4);
+    EXPECT_LE(size, frames.size());
+    EXPECT_TRUE(messages.emplace_back().ParseFromString(std::string(frames.substr(0, size))));
+    frames.remove_prefix(size);
   }
-  pb::SnapshotRead message;
-  add_range(message, "a", "z", 10);
-  EXPECT_EQ(read(message).ranges(0).values_size(), 0);
-  const Answer watch = answer(data_call("/v2/watch", ""));
-  EXPECT_EQ(watch.status, 400);
-  EXPECT_NE(watch.body.find("not supported yet"), std::string::npos);
+  EXPECT_TRUE(frames.empty());
+  return messages;
+}
+
+TEST_F(ServiceTest, WatchStreamsMessages) {
+  pb::AtomicWrite first;
+  add_set(first, "a", "1");
+  const auto stamp = write(first).versionstamp();
+  pb::Watch message;
+  message.add_keys()->set_key("a");
+  message.add_keys()->set_key("b");
+  const std::string body = message.SerializeAsString();
+  Call call = data_call("/v2/watch", body);
+  std::atomic<int> woken{0};
+  struct Waking final : Carrier {
+    explicit Waking(std::atomic<int>& count) : count(count) {}
+    void reserve(uint64_t) override {}
+    std::function<void()> waker() override {
+      return [this] { ++count; };
+    }
+    std::atomic<int>& count;
+  } carrier(woken);
+  call.carrier = &carrier;
+  Answer given = answer(call);
+  EXPECT_EQ(given.status, 200);
+  EXPECT_EQ(given.content_type, "application/octet-stream");
+  EXPECT_EQ(given.keep_alive, std::string_view("\0\0\0\0", 4));
+  ASSERT_TRUE(given.source);
+
+  std::string piece;
+  ASSERT_EQ(given.source->next(piece), PieceSource::Next::kPiece);
+  auto messages = watch_messages(piece);
+  ASSERT_EQ(messages.size(), 1u);
+  EXPECT_EQ(messages[0].status(), pb::SR_SUCCESS);
+  ASSERT_EQ(messages[0].keys_size(), 2);
+  EXPECT_TRUE(messages[0].keys(0).changed());
+  EXPECT_EQ(messages[0].keys(0).entry_if_changed().key(), "a");
+  EXPECT_EQ(messages[0].keys(0).entry_if_changed().value(), "1");
+  EXPECT_EQ(messages[0].keys(0).entry_if_changed().encoding(), pb::VE_BYTES);
+  EXPECT_EQ(messages[0].keys(0).entry_if_changed().versionstamp(), stamp);
+  EXPECT_TRUE(messages[0].keys(1).changed());
+  EXPECT_FALSE(messages[0].keys(1).has_entry_if_changed());
+  piece.clear();
+  EXPECT_EQ(given.source->next(piece), PieceSource::Next::kNothing);
+  EXPECT_EQ(woken, 0);
+
+  pb::AtomicWrite second;
+  add_set(second, "b", "2");
+  write(second);
+  EXPECT_EQ(woken, 1);
+  ASSERT_EQ(given.source->next(piece), PieceSource::Next::kPiece);
+  messages = watch_messages(piece);
+  ASSERT_EQ(messages.size(), 1u);
+  EXPECT_FALSE(messages[0].keys(0).changed());
+  EXPECT_FALSE(messages[0].keys(0).has_entry_if_changed());
+  EXPECT_EQ(messages[0].keys(1).entry_if_changed().value(), "2");
+
+  EXPECT_GE(service_->wait_until_idle(0), 1);
+  given.source.reset();
+  EXPECT_EQ(service_->wait_until_idle(10'000'000), 0);
+}
+
+TEST_F(ServiceTest, AReadOnlyServerReadsAndWatchesAndSaysThatWritesAreDisabled) {
+  set("k", "v");
+  ServiceOptions options;
+  options.read_only = true;
+  restart(std::move(options));
+  pb::AtomicWrite message;
+  add_set(message, "k", "w");
+  EXPECT_EQ(write(message).status(), pb::AW_WRITE_DISABLED);
+  pb::SnapshotRead all;
+  add_range(all, "", "\xff", 10);
+  EXPECT_EQ(read(all).ranges(0).values(0).value(), "v");
+  pb::Watch watch;
+  watch.add_keys()->set_key("k");
+  const std::string body = watch.SerializeAsString();
+  EXPECT_TRUE(answer(data_call("/v2/watch", body)).source);
+}
+
+TEST_F(ServiceTest, WatchRefusesWhatItCannotDo) {
+  const auto refusal = [&](const std::string& body) {
+    const Answer given = answer(data_call("/v2/watch", body));
+    EXPECT_EQ(given.source, nullptr);
+    EXPECT_EQ(given.status, 400);
+    return given.body;
+  };
+  pb::Watch message;
+  for (int i = 0; i < 11; ++i) message.add_keys()->set_key("k");
+  EXPECT_EQ(refusal(message.SerializeAsString()), "Too many keys watched in a single watch request.");
+  message.Clear();
+  message.add_keys()->set_key(std::string(2050, 'k'));
+  EXPECT_EQ(refusal(message.SerializeAsString()), "A key exceeds the key size limit.");
+  EXPECT_TRUE(refusal("\x0a\xff").starts_with("Request protobuf is invalid: "));
 }
 
 TEST_F(ServiceTest, EveryTruncationIsAnsweredAndNeverFails) {
@@ -418,7 +546,13 @@ TEST_F(ServiceTest, LargeReadsGoToThePool) {
   const std::string body = message.SerializeAsString();
   Call call = data_call("/v2/snapshot_read", body);
   uint64_t reserved = 0;
-  call.reserve = [&reserved](uint64_t bytes) { reserved = bytes; };
+  struct Reserving final : Carrier {
+    explicit Reserving(uint64_t& bytes) : bytes(bytes) {}
+    void reserve(uint64_t given) override { bytes = given; }
+    std::function<void()> waker() override { return [] {}; }
+    uint64_t& bytes;
+  } carrier(reserved);
+  call.carrier = &carrier;
   const Answer given = answer(call);
   EXPECT_GE(reserved, given.body.size());
   EXPECT_GE(reserved, uint64_t{1000} * 65536);

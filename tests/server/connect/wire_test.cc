@@ -108,7 +108,7 @@ TEST(Requests, ViewsShowEveryField) {
   EXPECT_EQ(write.mutations[0].expire_at_ms, -7);
   EXPECT_EQ(static_cast<int>(write.mutations[1].type), 77);
   EXPECT_FALSE(write.mutations[1].value);
-  EXPECT_EQ(write.enqueues, 1u);
+  EXPECT_EQ(write.enqueues.size(), 1u);
 }
 
 TEST(Requests, NotSuchAMessage) {

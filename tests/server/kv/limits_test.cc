@@ -10,18 +10,20 @@ using test::delete_mutation;
 using test::set_mutation;
 
 // The refusal, or "" if the write is legal.
+constexpr int64_t kNowMs = 1'700'000'000'000;
+
 std::string refusal(const AtomicWrite& write, const Limits& limits = {}) {
-  const Result<WritePlan> plan = WritePlan::prepare(write, limits);
+  const Result<WritePlan> plan = WritePlan::prepare(write, limits, kNowMs);
   if (plan) return "";
   EXPECT_EQ(plan.error().code, ErrorCode::kInvalidArgument);
   return plan.error().message;
 }
 
 AtomicWrite of(std::vector<Mutation> mutations) {
-  return {{}, std::move(mutations), 0};
+  return {{}, std::move(mutations), {}};
 }
 AtomicWrite of_checks(std::vector<Check> checks) {
-  return {std::move(checks), {}, 0};
+  return {std::move(checks), {}, {}};
 }
 
 TEST(WriteLimits, Key) {
@@ -71,7 +73,7 @@ TEST(WriteLimits, Mutations) {
   mutations.push_back(delete_mutation("k"));
   EXPECT_EQ(refusal(of(mutations)), "");
   AtomicWrite with_enqueue = of(mutations);
-  with_enqueue.enqueues = 1;
+  with_enqueue.enqueues.resize(1);
   EXPECT_EQ(refusal(with_enqueue), "Too many mutations / enqueues included in atomic write.");
   mutations.push_back(delete_mutation("k"));
   EXPECT_EQ(refusal(of(mutations)), "Too many mutations / enqueues included in atomic write.");
@@ -86,7 +88,7 @@ TEST(WriteLimits, TotalSize) {
   const size_t rest = 819200 - 12 * (65536 + 1) - check_key.size() - 1;
   const std::string last(rest + 1, 'l');
   const auto with_last = [&](size_t size) {
-    AtomicWrite write{{{check_key, ""}}, mutations, 0};
+    AtomicWrite write{{{check_key, ""}}, mutations, {}};
     write.mutations.push_back(set_mutation("k", std::string_view(last).substr(0, size)));
     return refusal(write);
   };
@@ -146,21 +148,95 @@ TEST(WriteRules, Expiry) {
   EXPECT_EQ(refusal(of({never})), "");
 }
 
-TEST(WriteRules, WhatIsNotSupportedYetIsRefused) {
-  for (const int32_t type : {3, 4, 5, 9}) {
-    Mutation mutation = set_mutation("k", "12345678", Encoding::kLe64);
-    mutation.type = static_cast<MutationType>(type);
-    EXPECT_TRUE(refusal(of({mutation})).ends_with("is not supported yet by this version of Tidemark."))
-        << type;
+TEST(WriteRules, AnExpiryOfADeleteIsChecked) {
+  Mutation mutation = delete_mutation("k");
+  mutation.expire_at_ms = 5;
+  EXPECT_EQ(refusal(of({mutation})), "");
+  mutation.expire_at_ms = -2;
+  EXPECT_EQ(refusal(of({mutation})), "Invalid mutation expire at.");
+}
+
+TEST(WriteRules, OperandsOfSumMinAndMax) {
+  const auto refusal_of = [](MutationType type, std::string_view data, Encoding encoding) {
+    Mutation mutation = set_mutation("k", data, encoding);
+    mutation.type = type;
+    return refusal(of({mutation}));
+  };
+  EXPECT_EQ(refusal_of(MutationType::kMin, "12345678", Encoding::kLe64), "");
+  EXPECT_EQ(refusal_of(MutationType::kMin, "12345678", Encoding::kBytes),
+            "Failed to perform 'min' mutation on a non-U64 operand");
+  EXPECT_EQ(refusal_of(MutationType::kMax, "12345678", Encoding::kV8),
+            "Failed to perform 'max' mutation on a non-U64 operand");
+  EXPECT_EQ(refusal_of(MutationType::kSum, "12345678", Encoding::kBytes),
+            "Some of the parameters are not valid V8 values");
+  EXPECT_EQ(refusal_of(MutationType::kSum, "1234567", Encoding::kLe64),
+            "A value of encoding LE64 must be exactly 8 bytes long.");
+}
+
+TEST(WriteLimits, BoundsOfASum) {
+  const std::string large(65537, 'v');
+  Mutation mutation = set_mutation("k", "12345678", Encoding::kLe64);
+  mutation.type = MutationType::kSum;
+  mutation.sum_min = large;
+  EXPECT_EQ(refusal(of({mutation})), "A value exceeds the value size limit.");
+}
+
+std::string refusal_of_enqueue(const Enqueue& enqueue) {
+  AtomicWrite write;
+  write.enqueues = {enqueue};
+  return refusal(write);
+}
+
+TEST(WriteLimits, EnqueuePayload) {
+  const std::string payload(65537, 'p');
+  EXPECT_EQ(refusal_of_enqueue({.payload = std::string_view(payload).substr(1)}), "");
+  EXPECT_EQ(refusal_of_enqueue({.payload = payload}), "A value exceeds the value size limit.");
+}
+
+TEST(WriteLimits, EnqueueUndeliveredKeys) {
+  const std::string key(2049, 'k');
+  Enqueue enqueue;
+  enqueue.keys_if_undelivered.assign(10, std::string_view(key).substr(1));
+  EXPECT_EQ(refusal_of_enqueue(enqueue), "");
+  enqueue.keys_if_undelivered[3] = key;
+  EXPECT_EQ(refusal_of_enqueue(enqueue), "A key exceeds the key size limit.");
+  enqueue.keys_if_undelivered.assign(11, "k");
+  EXPECT_EQ(refusal_of_enqueue(enqueue), "Too many dead letter keys for a single queue message.");
+}
+
+TEST(WriteLimits, EnqueueSchedule) {
+  Enqueue enqueue;
+  enqueue.backoff_schedule_ms.assign(10, 3'600'000);
+  EXPECT_EQ(refusal_of_enqueue(enqueue), "");
+  enqueue.backoff_schedule_ms[9] = 3'600'001;
+  EXPECT_EQ(refusal_of_enqueue(enqueue), "A backoff interval exceeds the maximum allowed backoff interval.");
+  enqueue.backoff_schedule_ms.assign(11, 0);
+  EXPECT_EQ(refusal_of_enqueue(enqueue), "Too many backoff intervals for a single queue message.");
+}
+
+TEST(WriteLimits, EnqueueDeadline) {
+  constexpr int64_t kMonth = int64_t{30} * 24 * 3'600'000;
+  for (const int64_t deadline : {INT64_MIN, int64_t{-1}, int64_t{0}, kNowMs - 1, kNowMs, kNowMs + kMonth}) {
+    EXPECT_EQ(refusal_of_enqueue({.deadline_ms = deadline}), "") << deadline;
   }
-  for (const int64_t expiry : {int64_t{1}, INT64_MAX}) {
-    Mutation expiring = set_mutation("k", "v");
-    expiring.expire_at_ms = expiry;
-    EXPECT_TRUE(refusal(of({expiring})).ends_with("are not supported yet by this version of Tidemark."));
+  for (const int64_t deadline : {kNowMs + kMonth + 1, INT64_MAX}) {
+    EXPECT_EQ(refusal_of_enqueue({.deadline_ms = deadline}), "Invalid mutation enqueue deadline.") << deadline;
   }
-  AtomicWrite enqueue;
-  enqueue.enqueues = 1;
-  EXPECT_TRUE(refusal(enqueue).ends_with("is not supported yet by this version of Tidemark."));
+}
+
+TEST(WriteLimits, EnqueuesCountForTheTotal) {
+  const std::string payload(65536, 'p');
+  AtomicWrite write;
+  write.enqueues.assign(12, Enqueue{.payload = payload});
+  const size_t rest = 819200 - 12 * 65536;
+  const std::string key(2000, 'k');
+  Enqueue last{.keys_if_undelivered = {key, key}, .backoff_schedule_ms = {1, 2}};
+  const std::string last_payload(rest, 'l');
+  last.payload = std::string_view(last_payload).substr(0, rest - 2 * key.size() - 8);
+  write.enqueues.push_back(last);
+  EXPECT_EQ(refusal(write), "");
+  write.enqueues.back().backoff_schedule_ms.push_back(3);
+  EXPECT_EQ(refusal(write), "The total size of the atomic write is too large.");
 }
 
 class ReadLimits : public ::testing::Test {

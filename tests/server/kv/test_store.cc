@@ -18,28 +18,34 @@ TempFolder::~TempFolder() {
   std::filesystem::remove_all(path_, ignored);
 }
 
-TestStore::TestStore(const kv::Limits& limits) {
+TestStore::TestStore(const kv::Limits& limits) : limits_(limits) {
   EngineComponents components;
   components.clock = &clock_;
   engine_ = Engine::create({}, components);
+  open();
+}
+
+void TestStore::open() {
   Result<std::unique_ptr<Database>> database = Database::open(*engine_, folder_ / "db", {});
   if (!database) {
     ADD_FAILURE() << database.error().message;
     std::abort();
   }
   database_ = std::move(*database);
-  store_ = std::make_unique<kv::Store>(*engine_, *database_, limits);
+  store_ = std::make_unique<kv::Store>(*engine_, *database_, limits_);
 }
 
 TestStore::~TestStore() {
+  store_->expiry().stop();
+  store_.reset();
   const Status closed = database_->close();
   EXPECT_TRUE(closed.has_value());
 }
 
-WriteOutcome TestStore::write(const kv::AtomicWrite& write) {
+WriteOutcome TestStore::try_write(const kv::AtomicWrite& write) {
   struct Waiting final : kv::WriteRequest {
     using kv::WriteRequest::WriteRequest;
-    void done(const CommitOutcome& commit) override {
+    void answer(const CommitOutcome& commit) override {
       MutexLock lock(mutex);
       outcome = commit;
       finished.notify_all();
@@ -58,18 +64,23 @@ WriteOutcome TestStore::write(const kv::AtomicWrite& write) {
   store_->submit(request);
   MutexLock lock(request.mutex);
   while (!request.outcome) request.finished.wait(request.mutex);
-  EXPECT_TRUE(request.outcome->status.has_value());
   return {*request.outcome, request.failed_checks()};
 }
 
+WriteOutcome TestStore::write(const kv::AtomicWrite& write) {
+  WriteOutcome outcome = try_write(write);
+  EXPECT_TRUE(outcome.commit.status.has_value()) << outcome.commit.status.error().message;
+  return outcome;
+}
+
 Versionstamp TestStore::set(std::string_view key, std::string_view data) {
-  const WriteOutcome outcome = write({{}, {set_mutation(key, data)}, 0});
+  const WriteOutcome outcome = write({{}, {set_mutation(key, data)}, {}});
   EXPECT_TRUE(outcome.commit.committed);
   return outcome.commit.versionstamp;
 }
 
 void TestStore::erase(std::string_view key) {
-  EXPECT_TRUE(write({{}, {delete_mutation(key)}, 0}).commit.committed);
+  EXPECT_TRUE(write({{}, {delete_mutation(key)}, {}}).commit.committed);
 }
 
 void TestStore::put_stored(std::string_view key, std::string_view stored) {
@@ -91,6 +102,28 @@ std::vector<Entry> TestStore::read(const kv::ReadRange& range) {
   EXPECT_EQ(list.ranges.size(), 1u);
   EXPECT_EQ(list.ended, 1u);
   return list.ranges.empty() ? std::vector<Entry>() : std::move(list.ranges[0]);
+}
+
+uint64_t TestStore::count_engine_keys(char prefix) {
+  const std::string start(1, prefix);
+  const std::string end(1, static_cast<char>(prefix + 1));
+  const auto view = database_->read();
+  const auto cursor = view->scan({start, end});
+  uint64_t count = 0;
+  while (true) {
+    const Result<bool> more = cursor->next();
+    EXPECT_TRUE(more.has_value());
+    if (!more || !*more) return count;
+    ++count;
+  }
+}
+
+void TestStore::reopen() {
+  store_->expiry().stop();
+  store_.reset();
+  EXPECT_TRUE(database_->close().has_value());
+  database_.reset();
+  open();
 }
 
 std::optional<Entry> TestStore::get(std::string_view key) {

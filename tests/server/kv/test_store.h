@@ -73,8 +73,13 @@ class TestStore {
   Database& database() { return *database_; }
   ManualClock& clock() { return clock_; }
 
+  // Closes it and opens it again.
+  void reopen();
+
   // Submits and waits. The plan must be legal and the commit must not fail.
   WriteOutcome write(const kv::AtomicWrite& write);
+  // The same, but the commit may fail.
+  WriteOutcome try_write(const kv::AtomicWrite& write);
   // One key set to VE_BYTES data; its versionstamp.
   Versionstamp set(std::string_view key, std::string_view data);
   void erase(std::string_view key);
@@ -83,10 +88,15 @@ class TestStore {
 
   std::vector<Entry> read(const kv::ReadRange& range);
   std::optional<Entry> get(std::string_view key);
+  // How many engine keys begin with `prefix`.
+  uint64_t count_engine_keys(char prefix);
   // The keys of a read, one after the other with a comma between.
   std::string keys(const kv::ReadRange& range);
 
  private:
+  void open();
+
+  const kv::Limits limits_;
   TempFolder folder_;
   ManualClock clock_;
   std::unique_ptr<Engine> engine_;
@@ -96,10 +106,10 @@ class TestStore {
 
 inline kv::Mutation set_mutation(std::string_view key, std::string_view data,
                                  kv::Encoding encoding = kv::Encoding::kBytes) {
-  return {kv::MutationType::kSet, key, kv::Mutation::Value{data, static_cast<int32_t>(encoding)}, 0};
+  return {kv::MutationType::kSet, key, kv::Mutation::Value{data, static_cast<int32_t>(encoding)}};
 }
 inline kv::Mutation delete_mutation(std::string_view key) {
-  return {kv::MutationType::kDelete, key, {}, 0};
+  return {kv::MutationType::kDelete, key, {}};
 }
 
 }  // namespace tidemark::test

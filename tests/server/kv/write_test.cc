@@ -34,7 +34,7 @@ TEST(Write, KeepsEncodingsAndEmptyValuesAndKeys) {
       {{},
        {set_mutation("v8", "\xff\x0f_", Encoding::kV8), set_mutation("u64", "12345678", Encoding::kLe64),
         set_mutation("", "the empty key"), set_mutation("empty", "")},
-       0});
+       {}});
   EXPECT_EQ(store.get("v8")->encoding, Encoding::kV8);
   EXPECT_EQ(store.get("u64")->encoding, Encoding::kLe64);
   EXPECT_EQ(store.get("")->data, "the empty key");
@@ -43,7 +43,7 @@ TEST(Write, KeepsEncodingsAndEmptyValuesAndKeys) {
 
 TEST(Write, OneVersionstampForAll) {
   TestStore store;
-  const WriteOutcome outcome = store.write({{}, {set_mutation("a", "1"), set_mutation("b", "2")}, 0});
+  const WriteOutcome outcome = store.write({{}, {set_mutation("a", "1"), set_mutation("b", "2")}, {}});
   EXPECT_EQ(store.get("a")->versionstamp, outcome.commit.versionstamp);
   EXPECT_EQ(store.get("b")->versionstamp, outcome.commit.versionstamp);
 }
@@ -58,9 +58,9 @@ TEST(Write, VersionstampsIncreaseWhateverTheClockDoes) {
 
 TEST(Write, LastMutationOfAKeyWins) {
   TestStore store;
-  store.write({{}, {set_mutation("k", "1"), delete_mutation("k"), set_mutation("k", "2")}, 0});
+  store.write({{}, {set_mutation("k", "1"), delete_mutation("k"), set_mutation("k", "2")}, {}});
   EXPECT_EQ(store.get("k")->data, "2");
-  store.write({{}, {set_mutation("k", "3"), delete_mutation("k")}, 0});
+  store.write({{}, {set_mutation("k", "3"), delete_mutation("k")}, {}});
   EXPECT_FALSE(store.get("k"));
 }
 
@@ -69,7 +69,7 @@ TEST(Write, DeletesWhatIsThereAndWhatIsNot) {
   store.set("k", "v");
   Mutation with_value = set_mutation("k", "ignored");
   with_value.type = MutationType::kDelete;
-  EXPECT_TRUE(store.write({{}, {with_value, delete_mutation("other")}, 0}).commit.committed);
+  EXPECT_TRUE(store.write({{}, {with_value, delete_mutation("other")}, {}}).commit.committed);
   EXPECT_FALSE(store.get("k"));
 }
 
@@ -88,9 +88,9 @@ TEST(Write, ChecksCompareVersionstamps) {
   TestStore store;
   const std::string old = wire(store.set("k", "1"));
   const std::string now = wire(store.set("k", "2"));
-  EXPECT_FALSE(store.write({{{"k", old}}, {set_mutation("k", "3")}, 0}).commit.committed);
+  EXPECT_FALSE(store.write({{{"k", old}}, {set_mutation("k", "3")}, {}}).commit.committed);
   EXPECT_EQ(store.get("k")->data, "2");
-  EXPECT_TRUE(store.write({{{"k", now}}, {set_mutation("k", "3")}, 0}).commit.committed);
+  EXPECT_TRUE(store.write({{{"k", now}}, {set_mutation("k", "3")}, {}}).commit.committed);
   EXPECT_EQ(store.get("k")->data, "3");
 }
 
@@ -98,23 +98,23 @@ TEST(Write, ChecksCompareTheTailToo) {
   TestStore store;
   std::string stamp = wire(store.set("k", "1"));
   stamp.back() = 1;
-  EXPECT_FALSE(store.write({{{"k", stamp}}, {}, 0}).commit.committed);
+  EXPECT_FALSE(store.write({{{"k", stamp}}, {}, {}}).commit.committed);
 }
 
 TEST(Write, AnEmptyVersionstampMeansAbsent) {
   TestStore store;
-  EXPECT_TRUE(store.write({{{"k", ""}}, {set_mutation("k", "1")}, 0}).commit.committed);
-  EXPECT_FALSE(store.write({{{"k", ""}}, {set_mutation("k", "2")}, 0}).commit.committed);
+  EXPECT_TRUE(store.write({{{"k", ""}}, {set_mutation("k", "1")}, {}}).commit.committed);
+  EXPECT_FALSE(store.write({{{"k", ""}}, {set_mutation("k", "2")}, {}}).commit.committed);
   store.erase("k");
-  EXPECT_TRUE(store.write({{{"k", ""}}, {set_mutation("k", "3")}, 0}).commit.committed);
+  EXPECT_TRUE(store.write({{{"k", ""}}, {set_mutation("k", "3")}, {}}).commit.committed);
 }
 
 TEST(Write, AStampNeverMatchesAnAbsentKey) {
   TestStore store;
   const std::string stamp = wire(store.set("k", "1"));
   store.erase("k");
-  EXPECT_FALSE(store.write({{{"k", stamp}}, {}, 0}).commit.committed);
-  EXPECT_FALSE(store.write({{{"never", std::string(10, '\0')}}, {}, 0}).commit.committed);
+  EXPECT_FALSE(store.write({{{"k", stamp}}, {}, {}}).commit.committed);
+  EXPECT_FALSE(store.write({{{"never", std::string(10, '\0')}}, {}, {}}).commit.committed);
 }
 
 TEST(Write, AllFailedChecksAreNamedAndNothingIsWritten) {
@@ -124,7 +124,7 @@ TEST(Write, AllFailedChecksAreNamedAndNothingIsWritten) {
   const WriteOutcome outcome =
       store.write({{{"there", ""}, {"there", stamp}, {"gone", stamp}, {"gone", ""}, {"there", ""}},
                    {set_mutation("new", "x"), delete_mutation("there")},
-                   0});
+                   {}});
   EXPECT_FALSE(outcome.commit.committed);
   EXPECT_EQ(outcome.failed_checks, (std::vector<uint32_t>{0, 2, 4}));
   EXPECT_FALSE(store.get("new"));
@@ -135,7 +135,7 @@ TEST(Write, AllFailedChecksAreNamedAndNothingIsWritten) {
 TEST(Write, ChecksSeeTheStateBeforeTheMutations) {
   TestStore store;
   const WriteOutcome outcome =
-      store.write({{{"k", ""}}, {set_mutation("k", "1"), set_mutation("k", "2")}, 0});
+      store.write({{{"k", ""}}, {set_mutation("k", "1"), set_mutation("k", "2")}, {}});
   EXPECT_TRUE(outcome.commit.committed);
   EXPECT_TRUE(outcome.failed_checks.empty());
 }
@@ -147,11 +147,11 @@ TEST(Write, AnExpiredEntryIsAbsentForChecks) {
   store.clock().set_ms(1'999'999'999'999);
   store.put_stored("k", stored);
   const std::string stamp = wire(store.get("k")->versionstamp);
-  EXPECT_FALSE(store.write({{{"k", ""}}, {}, 0}).commit.committed);
-  EXPECT_TRUE(store.write({{{"k", stamp}}, {}, 0}).commit.committed);
+  EXPECT_FALSE(store.write({{{"k", ""}}, {}, {}}).commit.committed);
+  EXPECT_TRUE(store.write({{{"k", stamp}}, {}, {}}).commit.committed);
   store.clock().set_ms(2'000'000'000'000);
-  EXPECT_FALSE(store.write({{{"k", stamp}}, {}, 0}).commit.committed);
-  EXPECT_TRUE(store.write({{{"k", ""}}, {}, 0}).commit.committed);
+  EXPECT_FALSE(store.write({{{"k", stamp}}, {}, {}}).commit.committed);
+  EXPECT_TRUE(store.write({{{"k", ""}}, {}, {}}).commit.committed);
 }
 
 TEST(Write, ADamagedEntryFailsTheWriteThatChecksIt) {
@@ -159,8 +159,8 @@ TEST(Write, ADamagedEntryFailsTheWriteThatChecksIt) {
   store.put_stored("k", "\x07");
   struct Request final : WriteRequest {
     using WriteRequest::WriteRequest;
-    void done(const CommitOutcome&) override {}
-  } request(*store.store().plan({{{"k", ""}}, {set_mutation("other", "v")}, 0}));
+    void answer(const CommitOutcome&) override {}
+  } request(*store.store().plan({{{"k", ""}}, {set_mutation("other", "v")}, {}}));
   const CommitOutcome outcome = store.database().commit(request);
   ASSERT_FALSE(outcome.status.has_value());
   EXPECT_EQ(outcome.status.error().code, ErrorCode::kCorruption);

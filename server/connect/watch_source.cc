@@ -1,0 +1,69 @@
+#include "server/connect/watch_source.h"
+
+#include <utility>
+
+#include "server/connect/wire.h"
+
+namespace tidemark::connect {
+
+WatchSource::WatchSource(InFlight& in_flight, std::shared_ptr<host::HostedDatabase> database,
+                         std::vector<std::string> keys, const kv::ReadBounds& bounds, Executor& executor,
+                         std::function<void()> wake, std::function<void(const Error&)> failed)
+    : ticket_(in_flight),
+      database_(std::move(database)),
+      bounds_(bounds),
+      executor_(executor),
+      wake_(wake),
+      failed_(std::move(failed)),
+      watch_(database_->store(), std::move(keys), std::move(wake)) {}
+
+PieceSource::Next WatchSource::next(std::string& piece) {
+  {
+    MutexLock lock(mutex_);
+    if (prepared_) {
+      piece = std::move(prepared_->second);
+      const Next next = prepared_->first;
+      prepared_.reset();
+      // There may be news since.
+      if (next != Next::kNothing) return next;
+    }
+    if (reading_) return Next::kNothing;
+  }
+  if (!watch_.due()) return Next::kNothing;
+  bool would_block = false;
+  const Next next = read(bounds_, piece, would_block);
+  if (!would_block) return next;
+  {
+    MutexLock lock(mutex_);
+    reading_ = true;
+  }
+  executor_.post(Lane::kRead, [self = shared_from_this()] { self->read_in_background(); });
+  return Next::kNothing;
+}
+
+PieceSource::Next WatchSource::read(const kv::ReadBounds& bounds, std::string& piece, bool& would_block) {
+  WatchFrameWriter writer;
+  const Result<bool> news = watch_.read(bounds, writer);
+  if (!news) {
+    would_block = news.error().code == ErrorCode::kWouldBlock;
+    if (!would_block) failed_(news.error());
+    return Next::kEnd;
+  }
+  if (!*news) return Next::kNothing;
+  piece = writer.finish();
+  return Next::kPiece;
+}
+
+void WatchSource::read_in_background() {
+  std::string piece;
+  bool would_block = false;
+  const Next next = read({}, piece, would_block);
+  {
+    MutexLock lock(mutex_);
+    reading_ = false;
+    prepared_.emplace(next, std::move(piece));
+  }
+  wake_();
+}
+
+}  // namespace tidemark::connect
