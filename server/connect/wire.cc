@@ -161,10 +161,6 @@ WatchFrameWriter::WatchFrameWriter() : out_(kFrameLengthBytes, '\0') {
   put_varint_field(out_, pb::WatchOutput::kStatusFieldNumber, pb::SR_SUCCESS);
 }
 
-void WatchFrameWriter::unchanged() {
-  put_bytes_field(out_, pb::WatchOutput::kKeysFieldNumber, {});
-}
-
 void WatchFrameWriter::absent() {
   std::string key;
   put_varint_field(key, pb::WatchKeyOutput::kChangedFieldNumber, 1);

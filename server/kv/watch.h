@@ -12,12 +12,11 @@
 
 namespace tidemark::kv {
 
-// Takes one message of a watch: its keys in their order. Views are valid during the call only.
+// Takes one message of a watch: each of its keys, in their order, changed or not. Views are valid during the call only.
 class WatchSink {
  public:
   virtual ~WatchSink() = default;
-  virtual void unchanged() = 0;
-  virtual void absent() = 0;  // and was not, or this is the first message
+  virtual void absent() = 0;
   virtual void entry(std::string_view key, const StoredValue& value, Versionstamp versionstamp) = 0;
 };
 

@@ -15,10 +15,9 @@ using test::delete_mutation;
 using test::set_mutation;
 using test::TestStore;
 
-// One message as text: "=" unchanged, "-" absent, "key:data".
+// One message as text: "-" absent, "key:data".
 class TextSink final : public WatchSink {
  public:
-  void unchanged() override { add("="); }
   void absent() override { add("-"); }
   void entry(std::string_view key, const StoredValue& value, Versionstamp stamp) override {
     add(std::string(key) + ":" + std::string(value.data));
@@ -62,15 +61,15 @@ TEST_F(WatchTest, TheFirstMessageHasEveryKey) {
   EXPECT_EQ(next(*none), "-");
 }
 
-TEST_F(WatchTest, LaterMessagesNameWhatChanged) {
+TEST_F(WatchTest, LaterMessagesHaveEveryKeyToo) {
   store_.set("a", "1");
   const auto w = watch({"a", "b"});
   next(*w);
   store_.set("b", "2");
   EXPECT_EQ(woken_, 1);
-  EXPECT_EQ(next(*w), "= b:2");
+  EXPECT_EQ(next(*w), "a:1 b:2");
   store_.erase("a");
-  EXPECT_EQ(next(*w), "- =");
+  EXPECT_EQ(next(*w), "- b:2");
   store_.set("c", "not watched");
   EXPECT_EQ(woken_, 2);
   EXPECT_EQ(next(*w), "");
