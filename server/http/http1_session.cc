@@ -39,6 +39,7 @@ class Http1Session final : public Session {
     state_ = State::kHandling;
     const uint64_t charged = std::exchange(charged_, 0);
     head_only_ = parser_->head();
+    parser_->request.secure = peer_.secure;
     const Request request = std::move(parser_->request);
     peer_.call_handler(number_, request, charged);
     return 1;

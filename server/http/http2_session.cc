@@ -329,6 +329,7 @@ int Http2Session::dispatch(int max_calls) {
     const uint64_t charged = std::exchange(stream.charged, 0);
     ++calls;
     std::unique_ptr<Request> request = std::move(stream.request);
+    request->secure = peer_.secure;
     peer_.call_handler(stream.id, *request, charged);
     peer_.loop.spare_requests.give_back(std::move(request));
     if (peer_.response_bytes() >= kWriteFirstBytes) break;
