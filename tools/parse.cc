@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <boost/asio/ip/address.hpp>
 #include <charconv>
 #include <utility>
 
@@ -40,6 +41,25 @@ std::unexpected<Error> refuse(std::string what) {
 
 std::string quoted(std::string_view text) {
   return "'" + std::string(text) + "'";
+}
+
+bool is_bracketed(std::string_view host) {
+  return host.size() > 2 && host.starts_with('[') && host.ends_with(']');
+}
+
+bool is_port(std::string_view text) {
+  uint16_t number = 0;
+  const auto [rest, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  return !text.empty() && error == std::errc{} && rest == text.data() + text.size();
+}
+
+// HOST, HOST:PORT or [V6]:PORT, of a URL.
+bool is_authority(std::string_view text) {
+  const size_t colon = text.rfind(':');
+  if (text.starts_with('[') && (colon == text.npos || text.ends_with(']'))) return is_bracketed(text);
+  const std::string_view host = text.substr(0, colon);
+  if (host.empty() || (host.find_first_of(":[]") != host.npos && !is_bracketed(host))) return false;
+  return colon == text.npos || is_port(text.substr(colon + 1));
 }
 
 // A whole number and one of the units; `form` says what would have been right.
@@ -85,14 +105,18 @@ Status check_address(std::string_view text) {
   const size_t colon = text.rfind(':');
   if (colon == text.npos || colon == 0) return wrong();
   const std::string_view host = text.substr(0, colon);
-  const bool bracketed = host.starts_with('[') && host.ends_with(']');
-  if (host.contains(':') && !bracketed)
+  if (host.contains(':') && !is_bracketed(host))
     return refuse(quoted(text) + " needs brackets around its IPv6 address: [::1]:4512");
-  const std::string_view port = text.substr(colon + 1);
-  uint16_t number = 0;
-  const auto [rest, error] = std::from_chars(port.data(), port.data() + port.size(), number);
-  if (port.empty() || error != std::errc{} || rest != port.data() + port.size()) return wrong();
+  if (!is_port(text.substr(colon + 1))) return wrong();
   return {};
+}
+
+bool is_loopback(std::string_view address) {
+  std::string_view host = address.substr(0, address.rfind(':'));
+  if (is_bracketed(host)) host = host.substr(1, host.size() - 2);
+  boost::system::error_code error;
+  const auto parsed = boost::asio::ip::make_address(std::string(host), error);
+  return !error && parsed.is_loopback();
 }
 
 Result<std::string> parse_public_url(std::string_view text) {
@@ -107,7 +131,8 @@ Result<std::string> parse_public_url(std::string_view text) {
   const bool clean = std::ranges::all_of(rest, [](char c) {
     return c > ' ' && c <= '~' && std::string_view("?#\"<>\\^`{|}@").find(c) == std::string_view::npos;
   });
-  if (rest.empty() || rest.front() == '/' || !clean) return refuse(quoted(text) + " is not a plain URL");
+  if (!clean || !is_authority(rest.substr(0, rest.find('/'))))
+    return refuse(quoted(text) + " is not a plain URL like https://kv.example.org");
   while (text.ends_with('/')) text.remove_suffix(1);
   return std::string(text);
 }

@@ -24,7 +24,11 @@ Result<uint64_t> parse_bytes(std::string_view text);
 // meant.
 Status check_address(std::string_view text);
 
-// "http://..." or "https://..." without query or fragment; given back without slashes at the end.
+// Whether HOST:PORT, with a host in numbers, can be reached from this machine alone.
+bool is_loopback(std::string_view address);
+
+// "http://..." or "https://..." with a host, perhaps a port and a path, without user, query or fragment;
+// given back without slashes at the end.
 Result<std::string> parse_public_url(std::string_view text);
 
 // An access token as it stands in an argument, the environment or, with a line end behind it, a file: long

@@ -1,8 +1,9 @@
 // Things start from the bottom up (engine, store, service, listener) and end from the top down. The main
-// thread waits for a signal, and several times a second has the store begin what is due; then the listener stops taking requests and lets those it has be
-// answered, the service waits for what the client no longer waits for, and the databases are closed, all
-// within the shutdown timeout. If something hangs longer than that, the process ends without a clean close:
-// every answered write is durable anyway, and the next start replays the log.
+// thread waits for signals (SIGHUP reads the TLS files again) and several times a second has the store begin
+// what is due; a signal that ends the server makes an end of that, then the listener stops taking requests
+// and lets those it has be answered, the service waits for what the client no longer waits for, and the
+// databases are closed, all within the shutdown timeout. If something hangs longer than that, the process
+// ends without a clean close: every answered write is durable anyway, and the next start replays the log.
 #include "tools/serve.h"
 
 #include <algorithm>
@@ -23,6 +24,7 @@
 #include "server/http/listener.h"
 #include "tools/http_handler.h"
 #include "tools/log.h"
+#include "tools/parse.h"
 
 namespace tidemark::tools {
 namespace {
@@ -43,13 +45,13 @@ host::HostOptions host_options(const ServeOptions& options, const LogSink& log) 
   return out;
 }
 
-// Calls `poll` regularly until it is stopped.
+// Calls `poll` regularly, as long as the context runs.
 class Poller {
  public:
-  Poller(boost::asio::io_context& context, std::function<void()> poll) : timer_(context), poll_(std::move(poll)) {
+  Poller(boost::asio::io_context& context, std::function<void()> poll)
+      : timer_(context), poll_(std::move(poll)) {
     wait();
   }
-  void stop() { timer_.cancel(); }
 
  private:
   static constexpr std::chrono::milliseconds kInterval{100};
@@ -67,14 +69,27 @@ class Poller {
   std::function<void()> poll_;
 };
 
+// On each SIGHUP, for as long as the signals are waited for.
+void reload_on_signal(boost::asio::signal_set& signals, http::Listener& listener, const LogSink& log) {
+  signals.async_wait([&](const boost::system::error_code& error, int) {
+    if (error) return;
+    if (const Status reloaded = listener.reload_tls(); reloaded) {
+      log(LogLevel::kInfo, "SIGHUP: new connections get the certificate as it is now");
+    } else {
+      log(LogLevel::kError, "SIGHUP: the certificate stays as it was: " + reloaded.error().message);
+    }
+    reload_on_signal(signals, listener, log);
+  });
+}
+
 // Waits for SIGTERM or SIGINT and gives its number; polls meanwhile.
 int wait_for_signal(boost::asio::io_context& context, boost::asio::signal_set& signals,
                     std::function<void()> poll) {
-  Poller poller(context, std::move(poll));
+  const Poller poller(context, std::move(poll));
   int received = 0;
   signals.async_wait([&](const boost::system::error_code& error, int number) {
     if (!error) received = number;
-    poller.stop();
+    context.stop();
   });
   context.run();
   return received;
@@ -89,6 +104,10 @@ int serve(const ServeOptions& options) {
   // Taken from the start: a signal during recovery ends the server once it is up, in order.
   boost::asio::io_context signal_context;
   boost::asio::signal_set signals(signal_context, SIGTERM, SIGINT);
+  boost::asio::signal_set reload_signals(signal_context);
+  const bool tls = !options.tls_chain_path.empty();
+  // Without TLS there is nothing to reload, and the end of its terminal ends the server.
+  if (tls) reload_signals.add(SIGHUP);
 
   EngineOptions engine_options;
   engine_options.block_cache_bytes = options.block_cache_bytes;
@@ -107,10 +126,22 @@ int serve(const ServeOptions& options) {
   HttpHandler handler(service);
   http::Options listener_options;
   listener_options.address = options.address;
+  listener_options.tls_chain_path = options.tls_chain_path;
+  listener_options.tls_key_path = options.tls_key_path;
   Result<std::unique_ptr<http::Listener>> listener = http::Listener::create(listener_options, handler);
   if (!listener) return fail_start(listener.error().message);
   (*listener)->start();
-  std::fprintf(stderr, "Listening on http://%s\n", (*listener)->address().c_str());
+  const std::string& address = (*listener)->address();
+  if (!tls && !is_loopback(address)) {
+    std::fprintf(
+        stderr,
+        "tidemark: WARNING: %s is served without TLS: whoever can listen in on the network reads the "
+        "access token and all data. Use --tls-cert and --tls-key, or a proxy with TLS and --addr "
+        "127.0.0.1:PORT\n",
+        address.c_str());
+  }
+  if (tls) reload_on_signal(reload_signals, **listener, log);
+  std::fprintf(stderr, "Listening on %s://%s\n", tls ? "https" : "http", address.c_str());
 
   const int signal = wait_for_signal(signal_context, signals, [&host, &options] {
     if (!options.read_only) (*host)->poll();

@@ -14,7 +14,9 @@ struct ServeOptions {
   std::string data_dir;
   std::string address;  // HOST:PORT
   std::string access_token;
-  std::string public_url;  // may be empty
+  std::string public_url;      // may be empty
+  std::string tls_chain_path;  // PEM files; both empty: cleartext
+  std::string tls_key_path;
   Retention retention;
   std::optional<uint64_t> history_max_bytes;
   bool read_only = false;

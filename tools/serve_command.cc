@@ -93,8 +93,16 @@ CLI::App* add_serve_command(CLI::App& app, ServeArguments& arguments) {
       ->capture_default_str();
   serve
       ->add_option("--public-url", arguments.public_url,
-                   "What clients reach this server by, if it stands behind a proxy")
+                   "What clients reach this server by, if it stands behind a proxy: https://kv.example.org")
       ->type_name("URL");
+  serve
+      ->add_option(
+          "--tls-cert", arguments.tls_cert,
+          "Serve HTTPS with this certificate: PEM, those between it and its root behind it. Read again "
+          "on SIGHUP, with its key. Default: plain HTTP")
+      ->type_name("FILE");
+  serve->add_option("--tls-key", arguments.tls_key, "The certificate's key: PEM, without a passphrase")
+      ->type_name("FILE");
   serve
       ->add_option("--shutdown-timeout", arguments.shutdown_timeout,
                    "How long SIGTERM and SIGINT wait for requests under way")
@@ -137,6 +145,13 @@ Result<ServeOptions> check_serve_arguments(const ServeArguments& arguments) {
   if (!arguments.public_url.empty()) {
     TM_ASSIGN(options.public_url, of_option("--public-url", parse_public_url(arguments.public_url)));
   }
+  if (arguments.tls_cert.empty() != arguments.tls_key.empty()) {
+    const bool key = arguments.tls_cert.empty();
+    return fail(ErrorCode::kInvalidArgument, std::string(key ? "--tls-key" : "--tls-cert") + " needs " +
+                                                 (key ? "--tls-cert" : "--tls-key") + " beside it");
+  }
+  options.tls_chain_path = arguments.tls_cert;
+  options.tls_key_path = arguments.tls_key;
   TM_ASSIGN(options.shutdown_timeout_ms,
             of_option("--shutdown-timeout", parse_duration_ms(arguments.shutdown_timeout)));
   TM_ASSIGN(options.access_token, find_access_token(arguments));

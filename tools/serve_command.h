@@ -21,6 +21,8 @@ struct ServeArguments {
   bool read_only = false;
   std::string block_cache_bytes = "256M";
   std::string public_url;
+  std::string tls_cert;
+  std::string tls_key;
   std::string shutdown_timeout = "10s";
   // Of denokv's command line.
   std::string sqlite_path;

@@ -15,8 +15,8 @@ class Carrier {
   virtual ~Carrier() = default;
   // Called at most once, if the answer comes later and may be large: at most this many bytes.
   virtual void reserve(uint64_t bytes) = 0;
-  // For an answer with a source: what is to be called, from any thread, whenever the source may have a piece after it
-  // said that it had none. May outlive the call.
+  // For an answer with a source: what is to be called, from any thread, whenever the source may have a piece
+  // after it said that it had none. May outlive the call.
   virtual std::function<void()> waker() = 0;
 };
 
@@ -51,7 +51,7 @@ struct Answer {
   std::string content_type;
   std::string body;
   std::shared_ptr<PieceSource> source = nullptr;  // instead of a body
-  std::string_view keep_alive = {};               // to be sent when the source has given nothing for long; static
+  std::string_view keep_alive = {};  // to be sent when the source has given nothing for long; static
 };
 
 // Takes the answer, exactly once, on any thread; must not block.

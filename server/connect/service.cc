@@ -256,10 +256,9 @@ void Service::watch(const Call& call, DatabaseRef database, Done& done) {
   Answer answer;
   answer.content_type = kOctetStream;
   answer.keep_alive = kWatchKeepAlive;
-  answer.source = std::make_shared<WatchSource>(in_flight_, std::move(database), std::move(keys), bounds,
-                                                host_.engine().executor(),
-                                                call.carrier != nullptr ? call.carrier->waker() : [] {},
-                                                std::move(failed));
+  answer.source = std::make_shared<WatchSource>(
+      in_flight_, std::move(database), std::move(keys), bounds, host_.engine().executor(),
+      call.carrier != nullptr ? call.carrier->waker() : [] {}, std::move(failed));
   done(std::move(answer));
 }
 
@@ -269,7 +268,7 @@ void Service::finish_write(PendingWrite& write, const CommitOutcome& outcome) {
     return write.then(write_failure(outcome.status.error()));
   }
   write.then(protobuf(outcome.committed ? write_success(outcome.versionstamp)
-                                          : write_check_failure(write.failed_checks())));
+                                        : write_check_failure(write.failed_checks())));
 }
 
 void Service::log_fault(std::string_view what, const host::HostedDatabase& database, const Error& error) {

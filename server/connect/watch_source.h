@@ -18,11 +18,11 @@ namespace tidemark::connect {
 // Reads on the thread that asks for a frame if all that is needed is in memory, otherwise on the read lane.
 class WatchSource final : public PieceSource, public std::enable_shared_from_this<WatchSource> {
  public:
-  // Holds the database and a ticket for as long as it lives. `executor` must outlive it. `failed` is called, on any
-  // thread, if a read fails; the watch then ends, and the client is to ask again.
-  WatchSource(InFlight& in_flight, std::shared_ptr<host::HostedDatabase> database, std::vector<std::string> keys,
-              const kv::ReadBounds& bounds, Executor& executor, std::function<void()> wake,
-              std::function<void(const Error&)> failed);
+  // Holds the database and a ticket for as long as it lives. `executor` must outlive it. `failed` is called,
+  // on any thread, if a read fails; the watch then ends, and the client is to ask again.
+  WatchSource(InFlight& in_flight, std::shared_ptr<host::HostedDatabase> database,
+              std::vector<std::string> keys, const kv::ReadBounds& bounds, Executor& executor,
+              std::function<void()> wake, std::function<void(const Error&)> failed);
 
   Next next(std::string& piece) override;
 

@@ -19,7 +19,7 @@ constexpr char bytes_tag(int field) {
   return static_cast<char>(field << 3 | 2);
 }
 
-constexpr size_t kFirstBytes = 512;    // of an answer: enough for most that give one entry
+constexpr size_t kFirstBytes = 512;  // of an answer: enough for most that give one entry
 constexpr size_t kFrameLengthBytes = 4;
 constexpr size_t kMaxLengthBytes = 5;  // of a 32-bit length
 
@@ -59,8 +59,8 @@ size_t entry_bytes(std::string_view key, const kv::StoredValue& value) {
 }
 
 // A KvEntry of `size` bytes as field `field` of the message around it.
-void append_entry(std::string& out, int field, size_t size, std::string_view key, const kv::StoredValue& value,
-                  Versionstamp versionstamp) {
+void append_entry(std::string& out, int field, size_t size, std::string_view key,
+                  const kv::StoredValue& value, Versionstamp versionstamp) {
   const size_t start = out.size();
   const size_t end = start + field_bytes(size);
   // Of the room that it gives, g++ 12 states more than was asked for.
@@ -125,7 +125,8 @@ kv::AtomicWrite view_write(const pb::AtomicWrite& message) {
     kv::Enqueue& out = write.enqueues.emplace_back();
     out.payload = enqueue.payload();
     out.deadline_ms = enqueue.deadline_ms();
-    out.keys_if_undelivered.assign(enqueue.keys_if_undelivered().begin(), enqueue.keys_if_undelivered().end());
+    out.keys_if_undelivered.assign(enqueue.keys_if_undelivered().begin(),
+                                   enqueue.keys_if_undelivered().end());
     out.backoff_schedule_ms.assign(enqueue.backoff_schedule().begin(), enqueue.backoff_schedule().end());
   }
   return write;
@@ -139,7 +140,8 @@ void ReadAnswerWriter::begin_range() {
 }
 
 void ReadAnswerWriter::entry(std::string_view key, const kv::StoredValue& value, Versionstamp versionstamp) {
-  append_entry(out_, pb::ReadRangeOutput::kValuesFieldNumber, entry_bytes(key, value), key, value, versionstamp);
+  append_entry(out_, pb::ReadRangeOutput::kValuesFieldNumber, entry_bytes(key, value), key, value,
+               versionstamp);
 }
 
 void ReadAnswerWriter::end_range() {

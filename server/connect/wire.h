@@ -47,8 +47,8 @@ class ReadAnswerWriter final : public kv::EntrySink {
   size_t range_start_ = 0;  // of the bytes of the range being written, behind the place kept for its length
 };
 
-// Writes the frames of a watch: a WatchOutput each, with its length before it. Every key is sent as changed: the
-// protocol knows unchanged ones, but Deno (2.9.6) shows those as absent, and denokv never sends them.
+// Writes the frames of a watch: a WatchOutput each, with its length before it. Every key is sent as changed:
+// the protocol knows unchanged ones, but Deno (2.9.6) shows those as absent, and denokv never sends them.
 class WatchFrameWriter final : public kv::WatchSink {
  public:
   WatchFrameWriter();

@@ -1,5 +1,5 @@
-// One TCP connection: its socket, its session, and the time limits that are not the session's. Belongs to one
-// loop.
+// One TCP connection: its socket, its TLS if it has such, its session, and the time limits that are not the
+// session's. Belongs to one loop.
 #pragma once
 
 #include <boost/asio/ip/tcp.hpp>
@@ -11,6 +11,7 @@
 
 #include "server/http/output.h"
 #include "server/http/session.h"
+#include "server/http/tls_stream.h"
 
 namespace tidemark::http {
 
@@ -42,7 +43,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
  private:
   friend class Loop;
   enum class State {
-    kDetecting,  // no session yet
+    kDetecting,  // no session yet: until the protocol is known, over TLS until the first byte of a request
     kServing,
     kLingering,  // all is written and the client knows; reading on for a moment so that it gets it
     kClosed,
@@ -52,11 +53,18 @@ class Connection : public std::enable_shared_from_this<Connection> {
   void wait_writable();
   void on_readable();
   void detect(std::string_view bytes);
+  void receive_sealed(std::string_view bytes);
+  void serve(std::unique_ptr<Session> session);
+  void refuse(std::string_view sentence);
   void flush();
   bool write(std::span<const Segment> segments, size_t& written);
+  bool seal(std::span<const Segment> segments, size_t& sealed);
+  bool send_sealed();
   void begin_close();
   void later();
   bool has_output() const;
+  bool all_written() const { return backlog_.empty() && (!tls_ || tls_->sealed().empty()); }
+  bool may_read() const;
   void note_idle();
   // An exception can only mean that memory ran out; this connection pays for it.
   template <class F>
@@ -71,10 +79,13 @@ class Connection : public std::enable_shared_from_this<Connection> {
   Loop& loop_;
   Peer peer_;
   boost::asio::ip::tcp::socket socket_;
+  std::unique_ptr<TlsStream> tls_;  // null: cleartext
   std::unique_ptr<Session> session_;
   State state_ = State::kDetecting;
-  std::string preface_;  // while detecting
+  bool spoke_ = false;   // the first byte has come
+  std::string preface_;  // while detecting, in cleartext
   Backlog backlog_;
+  size_t sealed_charged_ = 0;  // bytes that TLS has made and the system did not take
   bool read_waits_ = false;
   bool write_waits_ = false;
   bool later_ = false;  // a continuation is posted
@@ -83,7 +94,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   bool waits_for_budget_ = false;  // is on the loop's list
   bool ended_ = false;             // the client sends no more
   bool draining_ = false;
-  int64_t since_ms_;  // state_ was entered; in kDetecting the first byte may move it
+  int64_t since_ms_;  // state_ was entered; in kDetecting the first byte moves it
   uint64_t sent_bytes_ = 0;
   uint64_t progress_bytes_ = 0;  // sent_bytes_ when progress was last seen
   int64_t progress_ms_ = 0;

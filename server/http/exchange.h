@@ -65,9 +65,7 @@ class Mailbox {
   std::atomic<Mail*> newest_{nullptr};  // linked from newest to oldest
 };
 
-class Exchange final : public Responder::Target,
-                       public Mail,
-                       public std::enable_shared_from_this<Exchange> {
+class Exchange final : public Responder::Target, public Mail, public std::enable_shared_from_this<Exchange> {
  public:
   Exchange(std::shared_ptr<Mailbox> mailbox, uint64_t connection, int64_t number, uint64_t reserved,
            uint64_t request_bytes)

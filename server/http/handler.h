@@ -23,8 +23,9 @@ struct Request {
   std::string body;
 };
 
-// A body that comes piece by piece, for as long as the client listens. The listener asks for the next piece only
-// when the one before has been taken, so a slow client costs no memory: what it missed the source may leave out.
+// A body that comes piece by piece, for as long as the client listens. The listener asks for the next piece
+// only when the one before has been taken, so a slow client costs no memory: what it missed the source may
+// leave out.
 class BodySource {
  public:
   virtual ~BodySource() = default;

@@ -44,6 +44,7 @@ class Http1Session final : public Session {
     state_ = State::kHandling;
     const uint64_t charged = std::exchange(charged_, 0);
     head_only_ = parser_->head();
+    parser_->request.secure = peer_.secure;
     const Request request = std::move(parser_->request);
     peer_.call_handler(number_, request, charged);
     return 1;
@@ -313,8 +314,8 @@ class Http1Session final : public Session {
   bool draining_ = false;
   bool ended_ = false;
   uint64_t charged_ = 0;  // request bytes charged to the peer
-  int64_t since_ms_;      // the wait for a request, the request, min_progress_bytes of its body, or since a piece
-                          // was sent
+  int64_t since_ms_;  // the wait for a request, the request, min_progress_bytes of its body, or since a piece
+                      // was sent
   size_t progress_bytes_ = 0;
   bool chunked_ = false;         // while streaming: framed in chunks, not by the end of the connection
   bool source_ready_ = false;    // may have a piece

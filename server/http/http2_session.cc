@@ -341,6 +341,7 @@ int Http2Session::dispatch(int max_calls) {
     const uint64_t charged = std::exchange(stream.charged, 0);
     ++calls;
     std::unique_ptr<Request> request = std::move(stream.request);
+    request->secure = peer_.secure;
     peer_.call_handler(stream.id, *request, charged);
     peer_.loop.spare_requests.give_back(std::move(request));
     if (peer_.response_bytes() >= kWriteFirstBytes) break;
@@ -389,7 +390,8 @@ void Http2Session::submit(Stream& stream, Response response) {
     failed_ = true;
 }
 
-// Called when all of the piece before was sent and the client can take more. False: there is nothing to send now.
+// Called when all of the piece before was sent and the client can take more. False: there is nothing to send
+// now.
 bool Http2Session::next_piece(Stream& stream) {
   drop_body(stream);
   if (stream.source_ended) return true;

@@ -90,11 +90,11 @@ class Http2Session final : public Session {
     // The body at hand; of an answer with a source, its latest piece.
     Response response;
     size_t sent = 0;
-    bool deferred = false;     // nghttp2 does not ask for more until it is told to
-    bool starved = false;      // deferred because too much waits unsent
+    bool deferred = false;  // nghttp2 does not ask for more until it is told to
+    bool starved = false;   // deferred because too much waits unsent
     bool source_ended = false;
     bool keep_alive_due = false;
-    int64_t piece_ms = 0;      // when the latest piece came
+    int64_t piece_ms = 0;  // when the latest piece came
     std::array<char, 4> status_text;
     std::array<char, 20> length_text;
     std::array<char, kDateBytes> date;
@@ -135,7 +135,7 @@ class Http2Session final : public Session {
   List<&Stream::queue_hook> ready_;
   List<&Stream::queue_hook> streaming_;
   List<&Stream::room_hook> want_room_;
-  int promises_ = 0;  // streams with a promise of room
+  int promises_ = 0;      // streams with a promise of room
   bool starved_ = false;  // a stream may be
   bool failed_ = false;
   bool terminated_ = false;

@@ -53,13 +53,16 @@ Result<HostPort> split_address(std::string_view text) {
 }  // namespace
 
 struct Listener::Impl {
-  Impl(const Options& given, Handler& handler)
-      : options(given), responses(options.response_bytes_total), requests(options.request_bytes_total) {
+  Impl(const Options& given, Handler& handler, std::unique_ptr<TlsContext> tls_context)
+      : options(given),
+        tls(std::move(tls_context)),
+        responses(options.response_bytes_total),
+        requests(options.request_bytes_total) {
     const int cores = static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
     const int count = options.loops > 0 ? options.loops : cores;
     for (int i = 0; i < count; ++i) {
-      loops.push_back(
-          std::make_unique<Loop>(options, handler, responses, requests, open, [this] { look_again(); }));
+      loops.push_back(std::make_unique<Loop>(options, handler, tls.get(), responses, requests, open,
+                                             [this] { look_again(); }));
     }
     acceptor.emplace(loops[0]->io());
     retry.emplace(loops[0]->io());
@@ -129,6 +132,7 @@ struct Listener::Impl {
   }
 
   const Options options;
+  const std::unique_ptr<TlsContext> tls;
   SharedBudget responses;
   SharedBudget requests;
   std::atomic<uint32_t> open{0};
@@ -146,7 +150,11 @@ struct Listener::Impl {
 Listener::Listener(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 
 Result<std::unique_ptr<Listener>> Listener::create(const Options& options, Handler& handler) {
-  auto impl = std::make_unique<Impl>(options, handler);
+  std::unique_ptr<TlsContext> tls;
+  if (!options.tls_chain_path.empty()) {
+    TM_ASSIGN(tls, TlsContext::load(options.tls_chain_path, options.tls_key_path));
+  }
+  auto impl = std::make_unique<Impl>(options, handler, std::move(tls));
   TM_TRY(impl->bind());
   return std::unique_ptr<Listener>(new Listener(std::move(impl)));
 }
@@ -205,6 +213,10 @@ bool Listener::stop(int64_t grace_ms) {
   for (const auto& loop : impl_->loops) loop->close_all();
   for (const auto& loop : impl_->loops) loop->join();
   return clean;
+}
+
+Status Listener::reload_tls() {
+  return impl_->tls->reload();
 }
 
 Counters Listener::counters() const {

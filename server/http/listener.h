@@ -16,7 +16,8 @@ namespace tidemark::http {
 class Listener {
  public:
   // Binds and listens, so that clients may connect from here on; they are served after start(). The handler
-  // must outlive the listener. kInvalidArgument: not an address; kIo: cannot be bound, with the reason.
+  // must outlive the listener. kInvalidArgument: not an address; kIo: cannot be bound, with the reason; or
+  // the error of TlsContext::load.
   static Result<std::unique_ptr<Listener>> create(const Options& options, Handler& handler);
 
   // stop(0), if it has not been stopped.
@@ -36,6 +37,9 @@ class Listener {
   // Handler is not called any more then. True if nothing had to be cut off. Later calls do nothing and return
   // true.
   bool stop(int64_t grace_ms);
+
+  // Reads the TLS files again, as TlsContext::reload does. REQUIRES: the options name such files.
+  Status reload_tls();
 
   Counters counters() const;
 

@@ -52,10 +52,10 @@ void LoopMailbox::source_ready(uint64_t id, int64_t number) {
   if (connection->mark_dirty()) loop_->dirty_.push_back(connection->shared_from_this());
 }
 
-Loop::Loop(const Options& options, Handler& handler, SharedBudget& responses, SharedBudget& requests,
-           std::atomic<uint32_t>& open_connections, std::function<void()> look_again)
+Loop::Loop(const Options& options, Handler& handler, const TlsContext* tls, SharedBudget& responses,
+           SharedBudget& requests, std::atomic<uint32_t>& open_connections, std::function<void()> look_again)
     : mailbox_(std::make_shared<LoopMailbox>()),
-      context_(options, handler, responses, requests),
+      context_(options, handler, tls, responses, requests),
       open_connections_(open_connections),
       look_again_(std::move(look_again)),
       work_(asio::make_work_guard(mailbox_->io)),
@@ -63,6 +63,7 @@ Loop::Loop(const Options& options, Handler& handler, SharedBudget& responses, Sh
       read_buffer_(new char[kReadBytes]) {
   mailbox_->loop_ = this;
   context_.mailbox = mailbox_;
+  if (tls != nullptr) tls_buffers_ = std::make_unique<TlsBuffers>();
   format_date(system_clock().wall_us() / 1'000'000, context_.date);
 }
 

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "server/http/session.h"
+#include "server/http/tls_stream.h"
 
 namespace tidemark::http {
 
@@ -40,8 +41,8 @@ class Loop {
  public:
   // `open_connections`: counts those of all loops. `look_again`: called when this loop's connections have
   // given back so much that others, which waited for a budget, should look again.
-  Loop(const Options& options, Handler& handler, SharedBudget& responses, SharedBudget& requests,
-       std::atomic<uint32_t>& open_connections, std::function<void()> look_again);
+  Loop(const Options& options, Handler& handler, const TlsContext* tls, SharedBudget& responses,
+       SharedBudget& requests, std::atomic<uint32_t>& open_connections, std::function<void()> look_again);
   // REQUIRES: joined, or never started.
   ~Loop();
   Loop(const Loop&) = delete;
@@ -59,6 +60,7 @@ class Loop {
   // On the loop's thread, for Connection.
   LoopContext& context() { return context_; }
   std::span<char> read_buffer() { return {read_buffer_.get(), kReadBytes}; }
+  TlsBuffers& tls_buffers() { return *tls_buffers_; }  // if the connections speak TLS
   void remove(Connection& connection);
   void wait_for_budget(Connection& connection);
   // What every handler of an event ends with: pumps those connections that got an answer during it.
@@ -86,6 +88,7 @@ class Loop {
   boost::asio::steady_timer timer_;
   int64_t last_tick_us_ = 0;
   std::unique_ptr<char[]> read_buffer_;
+  std::unique_ptr<TlsBuffers> tls_buffers_;
   // By slot; a connection's id is its slot and, above, how often the slot was used.
   struct Slot {
     std::shared_ptr<Connection> connection;

@@ -10,8 +10,11 @@ namespace tidemark::http {
 // Sizes in bytes, times in milliseconds. Times are kept by a tick (tick_ms) and may be that much late.
 struct Options {
   std::string address = "127.0.0.1:0";  // HOST:PORT or [V6]:PORT; port 0 picks a free one
-  int loops = 0;                        // event loops, one thread each; 0: one per core
-  uint32_t max_connections = 10000;     // in all; beyond it new ones are closed at once
+  // PEM files; both, or neither for cleartext. See TlsContext::load.
+  std::string tls_chain_path;
+  std::string tls_key_path;
+  int loops = 0;                     // event loops, one thread each; 0: one per core
+  uint32_t max_connections = 10000;  // in all; beyond it new ones are closed at once
 
   // Answers that wait unsent, whole bodies, with what unanswered requests have reserved. While a limit is
   // reached the Handler is not called; requests wait. So a connection exceeds its limit by at most one

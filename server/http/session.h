@@ -1,6 +1,6 @@
 // The walls inside the HTTP layer. A Session is one protocol on one connection: a machine that takes bytes,
-// calls the Handler and gives bytes. It does no I/O and knows no socket; the Connection that owns it does (so
-// TLS can be put between the two as one more machine of bytes). Everything here belongs to one loop and its
+// calls the Handler and gives bytes. It does no I/O and knows no socket; the Connection that owns it does,
+// and puts TLS between the two where it is wanted (tls_stream.h). Everything here belongs to one loop and its
 // thread.
 #pragma once
 
@@ -22,6 +22,8 @@
 
 namespace tidemark::http {
 
+class TlsContext;
+
 // Written by one thread, read by any.
 class Counter {
  public:
@@ -36,11 +38,13 @@ class Counter {
 
 // What the connections of one loop share.
 struct LoopContext {
-  LoopContext(const Options& options, Handler& handler, SharedBudget& responses, SharedBudget& requests)
-      : options(options), handler(handler), responses(responses), requests(requests) {}
+  LoopContext(const Options& options, Handler& handler, const TlsContext* tls, SharedBudget& responses,
+              SharedBudget& requests)
+      : options(options), handler(handler), tls(tls), responses(responses), requests(requests) {}
 
   const Options& options;
   Handler& handler;
+  const TlsContext* const tls;  // null: cleartext
   std::shared_ptr<Mailbox> mailbox;
   LoopBudget responses;
   LoopBudget requests;
@@ -58,12 +62,13 @@ struct LoopContext {
 // One connection as its session sees it: the budgets and the way to the Handler.
 class Peer {
  public:
-  Peer(LoopContext& loop, uint64_t id) : loop(loop), id(id) {}
+  Peer(LoopContext& loop, uint64_t id) : loop(loop), id(id), secure(loop.tls != nullptr) {}
   Peer(const Peer&) = delete;
   ~Peer();
 
   LoopContext& loop;
   const uint64_t id;  // never used twice
+  const bool secure;  // over TLS
 
   // Whether the Handler may be called now.
   bool gate_open() const {

@@ -1,9 +1,9 @@
-// The index has an entry for every set that carried an expiry, under its time. Writers never remove one, since that
-// would make every blind set a read. So when an entry is due it is held against its key: only if that has this very
-// expiry is it deleted. The index entry goes in any case.
+// The index has an entry for every set that carried an expiry, under its time. Writers never remove one,
+// since that would make every blind set a read. So when an entry is due it is held against its key: only if
+// that has this very expiry is it deleted. The index entry goes in any case.
 //
-// A step looks up one batch on the read lane, which also brings into the cache what the batch's transaction will look at
-// again on the commit lane. Batches are small, so that commits of clients get in between.
+// A step looks up one batch on the read lane, which also brings into the cache what the batch's transaction
+// will look at again on the commit lane. Batches are small, so that commits of clients get in between.
 #include "server/kv/expiry.h"
 
 #include <algorithm>
@@ -34,12 +34,14 @@ class ExpirySweeper::Batch final : public CommitRequest {
   // Fills in what is due at `now_ms`. The earliest time of the index that is not.
   Result<int64_t> collect(int64_t now_ms) {
     const std::unique_ptr<ReadView> view = sweeper_.database_.read();
-    const std::unique_ptr<Cursor> cursor = view->scan({expiry_key_from(0), std::string(1, kExpiryPrefix + 1)});
+    const std::unique_ptr<Cursor> cursor =
+        view->scan({expiry_key_from(0), std::string(1, kExpiryPrefix + 1)});
     while (index_keys_.size() < kBatchEntries) {
       TM_ASSIGN(const bool more, cursor->next());
       if (!more) return kNever;
       const std::string_view key = cursor->key();
-      if (key.size() < kExpiryKeyHeaderBytes) return fail(ErrorCode::kCorruption, "an expiry index key is cut short");
+      if (key.size() < kExpiryKeyHeaderBytes)
+        return fail(ErrorCode::kCorruption, "an expiry index key is cut short");
       if (expiry_of(key) > now_ms) return expiry_of(key);
       index_keys_.emplace_back(key);
     }

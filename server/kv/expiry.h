@@ -1,5 +1,5 @@
-// Deletes what has expired. Readers and transactions do not need it: for them an entry is absent from its millisecond
-// on. It gives back the space, tells watchers, and makes the deletion a commit of its own.
+// Deletes what has expired. Readers and transactions do not need it: for them an entry is absent from its
+// millisecond on. It gives back the space, tells watchers, and makes the deletion a commit of its own.
 #pragma once
 
 #include <atomic>
@@ -22,8 +22,8 @@ class ExpirySweeper {
 
   // An entry that expires then was committed.
   void note(int64_t expire_at_ms);
-  // To be called regularly: begins to delete in the background if something is due and that is not under way. Costs next to
-  // nothing otherwise.
+  // To be called regularly: begins to delete in the background if something is due and that is not under way.
+  // Costs next to nothing otherwise.
   void poll();
   // Begins nothing any more and waits for what is under way.
   void stop();
@@ -37,8 +37,8 @@ class ExpirySweeper {
 
   int64_t now_ms() const;
   void step();
-  // The sweep is over. `next_ms`: when there is something to do again, as far as it saw; `pause_ms`: not before so long
-  // from now.
+  // The sweep is over. `next_ms`: when there is something to do again, as far as it saw; `pause_ms`: not
+  // before so long from now.
   void finish(int64_t next_ms, int64_t pause_ms);
 
   Engine& engine_;

@@ -13,9 +13,9 @@
 namespace tidemark::kv {
 
 inline constexpr char kBookkeepingPrefix = 'b';  // ours: counters and marks of the server
-inline constexpr char kExpiryPrefix = 'e';       // expiry index: prefix, time in ms (8, big-endian), client's key
-inline constexpr char kQueuePrefix = 'q';        // queue messages: queue_message.h
-inline constexpr char kUserPrefix = 'u';  // the user's entries: prefix, then the key as the client sent it
+inline constexpr char kExpiryPrefix = 'e';  // expiry index: prefix, time in ms (8, big-endian), client's key
+inline constexpr char kQueuePrefix = 'q';   // queue messages: queue_message.h
+inline constexpr char kUserPrefix = 'u';    // the user's entries: prefix, then the key as the client sent it
 
 // The longest key a client may name, in bytes: that of a read selector.
 inline constexpr size_t kMaxClientKeyBytes = 2049;

@@ -1,5 +1,5 @@
-// Queue messages as they are stored: an entry of the queue's part of the keyspace each, in the order of delivery. The
-// layout is in docs/formats/keyspace.md.
+// Queue messages as they are stored: an entry of the queue's part of the keyspace each, in the order of
+// delivery. The layout is in docs/formats/keyspace.md.
 #pragma once
 
 #include <cstdint>
@@ -10,8 +10,8 @@
 
 namespace tidemark::kv {
 
-// Prefix, time of delivery in ms (8, big-endian), versionstamp of the commit that enqueued it (10), index within that
-// commit (4, big-endian).
+// Prefix, time of delivery in ms (8, big-endian), versionstamp of the commit that enqueued it (10), index
+// within that commit (4, big-endian).
 inline constexpr size_t kQueueKeyBytes = 1 + 8 + Versionstamp::kBytes + 4;
 std::string queue_key(int64_t deliver_at_ms, Versionstamp enqueued, uint32_t index);
 

@@ -51,7 +51,7 @@ struct Mutation {
 
 struct Enqueue {
   std::string_view payload = {};  // V8
-  int64_t deadline_ms = 0;   // deliver from then on, milliseconds since 1970; past: at once
+  int64_t deadline_ms = 0;        // deliver from then on, milliseconds since 1970; past: at once
   std::vector<std::string_view> keys_if_undelivered = {};
   std::vector<uint32_t> backoff_schedule_ms = {};
 };

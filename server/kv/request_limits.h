@@ -16,8 +16,8 @@ struct Limits {
   int64_t max_read_entries = 1000;  // sum of the limits of all ranges
   size_t max_checks = 100;
   size_t max_mutations = 1000;  // mutations and enqueues together; at most 65,535
-  // Keys and data of the mutations, keys of the checks, payloads and keys of the enqueues, and 4 for each back-off
-  // interval.
+  // Keys and data of the mutations, keys of the checks, payloads and keys of the enqueues, and 4 for each
+  // back-off interval.
   size_t max_transaction_bytes = 819200;
   size_t max_watched_keys = 10;
   size_t max_undelivered_keys = 10;

@@ -98,10 +98,7 @@ class Reader {
 }  // namespace
 
 Store::Store(Engine& engine, Database& database, const Limits& limits)
-    : clock_(engine.clock()),
-      database_(database),
-      limits_(limits),
-      expiry_(engine, database, watch_hub_) {
+    : clock_(engine.clock()), database_(database), limits_(limits), expiry_(engine, database, watch_hub_) {
   TM_CHECK(limits.max_read_key_bytes <= kMaxClientKeyBytes);
 }
 

@@ -48,8 +48,8 @@ class WriteRequest : public CommitRequest {
   const std::vector<uint32_t>& failed_checks() const { return failed_checks_; }
 
  protected:
-  // As CommitRequest::done(). kInvalidArgument: a rule that depends on what is stored was broken; the message is meant
-  // for the client.
+  // As CommitRequest::done(). kInvalidArgument: a rule that depends on what is stored was broken; the message
+  // is meant for the client.
   virtual void answer(const CommitOutcome& outcome) = 0;
 
  private:

@@ -1,5 +1,5 @@
-// The watcher is in the hub before it reads for the first time, so no commit falls between the two. due_ is cleared
-// before each read: a commit that the read does not see sets it again.
+// The watcher is in the hub before it reads for the first time, so no commit falls between the two. due_ is
+// cleared before each read: a commit that the read does not see sets it again.
 #include "server/kv/watch.h"
 
 #include <utility>

@@ -12,7 +12,8 @@
 
 namespace tidemark::kv {
 
-// Takes one message of a watch: each of its keys, in their order, changed or not. Views are valid during the call only.
+// Takes one message of a watch: each of its keys, in their order, changed or not. Views are valid during the
+// call only.
 class WatchSink {
  public:
   virtual ~WatchSink() = default;
@@ -31,9 +32,9 @@ class Watch final : WatchHub::Watcher {
 
   // Whether read() should be called: at first, and after each wake.
   bool due() const { return due_.load(std::memory_order_acquire); }
-  // Reads all keys from one version of the database. True if something has changed since the last message: then the sink
-  // has got the next one. False: what it got is to be thrown away. So states that nobody asked for are skipped. After an
-  // error (as Store::read) it is due again.
+  // Reads all keys from one version of the database. True if something has changed since the last message:
+  // then the sink has got the next one. False: what it got is to be thrown away. So states that nobody asked
+  // for are skipped. After an error (as Store::read) it is due again.
   Result<bool> read(const ReadBounds& bounds, WatchSink& sink);
 
  private:

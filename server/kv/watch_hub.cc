@@ -1,7 +1,8 @@
 // A table from keys to watchers, in shards so that commits and watchers seldom meet at a lock.
 //
-// Neither side may miss the other: a watcher counts itself and then reads head; a committer moves head and then looks at
-// the count. With a full fence between the two steps on both sides at least one of them sees the other.
+// Neither side may miss the other: a watcher counts itself and then reads head; a committer moves head and
+// then looks at the count. With a full fence between the two steps on both sides at least one of them sees
+// the other.
 #include "server/kv/watch_hub.h"
 
 #include <algorithm>

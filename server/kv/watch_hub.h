@@ -20,13 +20,13 @@ class WatchHub {
   class Watcher {
    public:
     virtual ~Watcher() = default;
-    // One of its keys may have changed. On any thread, several at once; must be short, must not block and must not call
-    // the hub.
+    // One of its keys may have changed. On any thread, several at once; must be short, must not block and
+    // must not call the hub.
     virtual void changed() = 0;
   };
 
-  // From here to remove() the watcher is told of every commit that writes one of its keys, once it is head: who reads
-  // head after add() misses nothing. The same key may stand there twice.
+  // From here to remove() the watcher is told of every commit that writes one of its keys, once it is head:
+  // who reads head after add() misses nothing. The same key may stand there twice.
   void add(Watcher& watcher, const std::vector<std::string>& keys);
   // The same keys as were added. When it returns the watcher is not being told and will not be.
   void remove(Watcher& watcher, const std::vector<std::string>& keys);

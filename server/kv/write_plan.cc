@@ -3,7 +3,8 @@
 // one transaction after the other, so all that it does is look up the checked keys and hand over slices of
 // that string, but for sums, min and max, which need what is stored.
 //
-// The order of the refusals follows denokv: counts, then the checks, the mutations, the enqueues, the total size.
+// The order of the refusals follows denokv: counts, then the checks, the mutations, the enqueues, the total
+// size.
 #include "server/kv/write_plan.h"
 
 #include <algorithm>
@@ -49,8 +50,9 @@ bool is_arithmetic(MutationType type) {
 }
 
 ArithmeticMutation arithmetic_of(const Mutation& mutation) {
-  return {mutation.type,    static_cast<Encoding>(mutation.value->encoding), mutation.value->data, mutation.sum_min,
-          mutation.sum_max, mutation.sum_clamp};
+  return {mutation.type,        static_cast<Encoding>(mutation.value->encoding),
+          mutation.value->data, mutation.sum_min,
+          mutation.sum_max,     mutation.sum_clamp};
 }
 
 // The size that counts for the total, or why the mutation is not legal.
@@ -66,7 +68,8 @@ Result<size_t> check_mutation(const Mutation& mutation, const Limits& limits) {
     return refuse(text::kBadMutation);
   }
   // A bound is no larger than a value may be, either.
-  if (std::max({value.data.size(), mutation.sum_min.size(), mutation.sum_max.size()}) > limits.max_value_bytes) {
+  if (std::max({value.data.size(), mutation.sum_min.size(), mutation.sum_max.size()}) >
+      limits.max_value_bytes) {
     return refuse(text::kValueTooLarge);
   }
   if (value.encoding == static_cast<int32_t>(Encoding::kLe64) && value.data.size() != kLe64Bytes) {
@@ -190,7 +193,8 @@ void WritePlan::put_suffix(Slice key, const std::string& versionstamp_hex) {
   std::ranges::copy(versionstamp_hex, bytes_.begin() + key.offset + key.size - 1 - kHexChars);
 }
 
-Result<CommitRequest::Decision> WritePlan::run(Transaction& transaction, std::vector<uint32_t>& failed_checks) {
+Result<CommitRequest::Decision> WritePlan::run(Transaction& transaction,
+                                               std::vector<uint32_t>& failed_checks) {
   for (size_t i = 0; i < checks_.size(); ++i) {
     const PlannedCheck& check = checks_[i];
     TM_ASSIGN(const std::optional<Transaction::Value> found, transaction.get(view(check.key)));

@@ -16,13 +16,14 @@ namespace tidemark::kv {
 
 class WritePlan {
  public:
-  // Checks `write` against the rules and limits and copies what is needed of it. `now_ms`: the server's clock. Refusals
-  // are kInvalidArgument and their message is meant for the client.
+  // Checks `write` against the rules and limits and copies what is needed of it. `now_ms`: the server's
+  // clock. Refusals are kInvalidArgument and their message is meant for the client.
   static Result<WritePlan> prepare(const AtomicWrite& write, const Limits& limits, int64_t now_ms);
 
-  // Runs all checks, then, if none failed, all mutations in order, then the enqueues. Fills in the indexes of the checks
-  // that failed. Called by the engine, one transaction at a time, so it is short: keys and values were laid out before.
-  // kInvalidArgument, with a message for the client, if a stored value does not fit a sum, min or max.
+  // Runs all checks, then, if none failed, all mutations in order, then the enqueues. Fills in the indexes of
+  // the checks that failed. Called by the engine, one transaction at a time, so it is short: keys and values
+  // were laid out before. kInvalidArgument, with a message for the client, if a stored value does not fit a
+  // sum, min or max.
   Result<CommitRequest::Decision> run(Transaction& transaction, std::vector<uint32_t>& failed_checks);
 
   // The smallest expiry of any set, 0 if there is none.
@@ -47,8 +48,8 @@ class WritePlan {
   struct PlannedMutation {
     MutationType type;
     Slice key;
-    Slice value;   // stored form; of a sum, min or max: the operand's data
-    Slice expiry;  // the key in the expiry index; none if empty
+    Slice value;           // stored form; of a sum, min or max: the operand's data
+    Slice expiry;          // the key in the expiry index; none if empty
     uint32_t operand = 0;  // of a sum, min or max: which of operands_
   };
   struct Operand {

@@ -65,10 +65,20 @@ TEST(Parse, PublicUrls) {
   EXPECT_EQ(*parse_public_url("https://kv.example.org"), "https://kv.example.org");
   EXPECT_EQ(*parse_public_url("https://kv.example.org/"), "https://kv.example.org");
   EXPECT_EQ(*parse_public_url("http://10.0.0.1:4512/base//"), "http://10.0.0.1:4512/base");
-  for (const char* bad : {"", "kv.example.org", "ftp://x", "https://", "https:///x", "https://a b",
-                          "https://a?b=c", "https://a#b", "https://user@host", "HTTPS://a"}) {
+  EXPECT_EQ(*parse_public_url("https://[::1]/kv"), "https://[::1]/kv");
+  EXPECT_EQ(*parse_public_url("https://[::1]:443"), "https://[::1]:443");
+  for (const char* bad :
+       {"", "kv.example.org", "ftp://x", "https://", "https:///x", "https://a b", "https://a?b=c",
+        "https://a#b", "https://user@host", "HTTPS://a", "https://:443", "https://a:", "https://a:port/",
+        "https://a:65536", "https://::1", "https://[::1", "https://[]", "https://[]:1"}) {
     EXPECT_FALSE(parse_public_url(bad).has_value()) << bad;
   }
+}
+
+TEST(Parse, LoopbackAddresses) {
+  for (const char* own : {"127.0.0.1:4512", "127.1.2.3:1", "[::1]:0"}) EXPECT_TRUE(is_loopback(own)) << own;
+  for (const char* other : {"0.0.0.0:4512", "[::]:4512", "10.0.0.1:1", "[fe80::1]:1", "192.168.1.2:4512"})
+    EXPECT_FALSE(is_loopback(other)) << other;
 }
 
 TEST(Parse, AccessTokens) {

@@ -57,6 +57,8 @@ TEST_F(ServeCommand, Defaults) {
   EXPECT_EQ(options->address, "0.0.0.0:4512");
   EXPECT_EQ(options->access_token, kToken);
   EXPECT_EQ(options->public_url, "");
+  EXPECT_EQ(options->tls_chain_path, "");
+  EXPECT_EQ(options->tls_key_path, "");
   EXPECT_EQ(options->retention, Retention::for_ms(int64_t{7} * 24 * 3600 * 1000));
   EXPECT_FALSE(options->history_max_bytes);
   EXPECT_EQ(options->block_cache_bytes, uint64_t{256} << 20);
@@ -64,14 +66,18 @@ TEST_F(ServeCommand, Defaults) {
 }
 
 TEST_F(ServeCommand, EveryOption) {
-  const auto options =
-      run({"serve", "--data-dir", "d", "--addr", "[::1]:0", "--access-token", kToken, "--public-url",
-           "https://x/", "--history-retention", "none", "--history-max-bytes", "4G", "--block-cache-bytes",
-           "64M", "--shutdown-timeout", "1m"});
+  const auto options = run({"serve",      "--data-dir",          "d",     "--addr",
+                            "[::1]:0",    "--access-token",      kToken,  "--public-url",
+                            "https://x/", "--history-retention", "none",  "--history-max-bytes",
+                            "4G",         "--block-cache-bytes", "64M",   "--shutdown-timeout",
+                            "1m",         "--tls-cert",          "c.pem", "--tls-key",
+                            "k.pem"});
   ASSERT_TRUE(options.has_value()) << options.error().message;
   EXPECT_EQ(options->data_dir, "d");
   EXPECT_EQ(options->address, "[::1]:0");
   EXPECT_EQ(options->public_url, "https://x");
+  EXPECT_EQ(options->tls_chain_path, "c.pem");
+  EXPECT_EQ(options->tls_key_path, "k.pem");
   EXPECT_EQ(options->retention, Retention::none());
   EXPECT_EQ(options->history_max_bytes, uint64_t{4} << 30);
   EXPECT_EQ(options->block_cache_bytes, uint64_t{64} << 20);
@@ -121,6 +127,13 @@ TEST_F(ServeCommand, WrongValuesNameTheirOption) {
   EXPECT_NE(refusal({"serve", "extra"}), "");
   EXPECT_NE(refusal({}), "");
   EXPECT_NE(refusal({"swerve"}), "");
+}
+
+TEST_F(ServeCommand, CertificateAndKeyGoTogether) {
+  EXPECT_EQ(refusal({"serve", "--access-token", kToken, "--tls-cert", "c.pem"}),
+            "--tls-cert needs --tls-key beside it");
+  EXPECT_EQ(refusal({"serve", "--access-token", kToken, "--tls-key", "k.pem"}),
+            "--tls-key needs --tls-cert beside it");
 }
 
 TEST_F(ServeCommand, WordsOfDenokv) {

@@ -550,7 +550,9 @@ TEST_F(ServiceTest, LargeReadsGoToThePool) {
   struct Reserving final : Carrier {
     explicit Reserving(uint64_t& bytes) : bytes(bytes) {}
     void reserve(uint64_t given) override { bytes = given; }
-    std::function<void()> waker() override { return [] {}; }
+    std::function<void()> waker() override {
+      return [] {};
+    }
     uint64_t& bytes;
   } carrier(reserved);
   call.carrier = &carrier;

@@ -45,25 +45,78 @@ void RawClient::close() {
   fd_ = -1;
 }
 
-bool RawClient::send(std::string_view bytes) {
+bool RawClient::start_tls(const TlsOffer& offer) {
+  tls_ = std::make_unique<TlsClient>(offer);
+  for (;;) {
+    const int done = tls_->handshake();
+    if (!send("") || done < 0) return false;
+    if (done > 0) return true;
+    pollfd p{fd_, POLLIN, 0};
+    if (::poll(&p, 1, kPatienceMs) <= 0) return false;
+    char buffer[64 << 10];
+    const ssize_t n = ::recv(fd_, buffer, sizeof buffer, 0);
+    if (n <= 0) return false;
+    tls_->feed({buffer, static_cast<size_t>(n)});
+  }
+}
+
+bool RawClient::send_raw(std::string_view bytes) {
   while (!bytes.empty()) {
-    const ssize_t n = ::send(fd_, bytes.data(), bytes.size(), MSG_NOSIGNAL);
+    const ssize_t n = ::send(fd_, bytes.data(), std::min(bytes.size(), piece_bytes), MSG_NOSIGNAL);
     if (n <= 0) return false;
     bytes.remove_prefix(static_cast<size_t>(n));
+    if (piece_bytes != SIZE_MAX) std::this_thread::sleep_for(std::chrono::microseconds(100));
   }
   return true;
 }
 
+bool RawClient::send(std::string_view bytes) {
+  if (!tls_) return send_raw(bytes);
+  if (!bytes.empty()) tls_->seal(bytes);
+  return send_raw(std::exchange(tls_->to_send, {})) && !tls_->failed;
+}
+
 size_t RawClient::send_some(std::string_view bytes) {
+  if (tls_) {
+    std::string& waiting = tls_->to_send;
+    const size_t taken = waiting.empty() ? std::min<size_t>(bytes.size(), 16 << 10) : 0;
+    if (taken > 0) tls_->seal(bytes.substr(0, taken));
+    const ssize_t n = ::send(fd_, waiting.data(), waiting.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+    if (n > 0) waiting.erase(0, static_cast<size_t>(n));
+    return taken;
+  }
   const ssize_t n = ::send(fd_, bytes.data(), bytes.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
   return n > 0 ? static_cast<size_t>(n) : 0;
 }
 
 void RawClient::end_of_output() {
+  if (tls_) {
+    tls_->close();
+    send("");
+  }
   ::shutdown(fd_, SHUT_WR);
 }
 
+int RawClient::receive_tls(int wait_ms, size_t limit) {
+  const auto end = std::chrono::steady_clock::now() + std::chrono::milliseconds(wait_ms);
+  for (;;) {
+    const std::string plain = tls_->open(limit);
+    if (!tls_->to_send.empty()) send_some("");
+    received += plain;
+    if (!plain.empty()) return static_cast<int>(plain.size());
+    if (tls_->ended || tls_->failed) return 0;
+    const auto left = std::chrono::ceil<std::chrono::milliseconds>(end - std::chrono::steady_clock::now());
+    pollfd p{fd_, POLLIN, 0};
+    if (::poll(&p, 1, std::max(0, static_cast<int>(left.count()))) <= 0) return -1;
+    char buffer[64 << 10];
+    const ssize_t n = ::recv(fd_, buffer, sizeof buffer, 0);
+    if (n <= 0) return 0;
+    tls_->feed({buffer, static_cast<size_t>(n)});
+  }
+}
+
 int RawClient::receive_once(int wait_ms, size_t limit) {
+  if (tls_) return receive_tls(wait_ms, std::min<size_t>(limit, 64 << 10));
   pollfd p{fd_, POLLIN, 0};
   if (::poll(&p, 1, wait_ms) <= 0) return -1;
   char buffer[64 << 10];
@@ -131,6 +184,7 @@ struct H2Client::Callbacks {
 };
 
 H2Client::H2Client(uint16_t port, const Settings& settings) : socket(port, settings.receive_buffer) {
+  if (settings.tls && !socket.start_tls({.protocols = {"h2"}})) ADD_FAILURE() << "no TLS";
   nghttp2_session_callbacks* callbacks = nullptr;
   nghttp2_session_callbacks_new(&callbacks);
   nghttp2_session_callbacks_set_on_header_callback(callbacks, Callbacks::header);

@@ -15,6 +15,7 @@
 
 #include "engine/io/sync.h"
 #include "server/http/listener.h"
+#include "tests/server/http/tls_client.h"
 
 namespace tidemark::http::test {
 
@@ -24,7 +25,7 @@ inline constexpr int kPatienceMs = 20'000;
 // Repeats until true; false after kPatienceMs.
 bool eventually(const std::function<bool()>& condition);
 
-// A blocking TCP connection to 127.0.0.1.
+// A blocking TCP connection to 127.0.0.1, which may be made to speak TLS.
 class RawClient {
  public:
   // `receive_buffer`: of the socket, in bytes; 0: the system's choice.
@@ -32,8 +33,14 @@ class RawClient {
   ~RawClient();
   RawClient(const RawClient&) = delete;
 
+  // From here on all goes through TLS. False if the handshake fails.
+  bool start_tls(const TlsOffer& offer = {});
+  TlsClient& tls() { return *tls_; }
+
   // False if the server has closed.
   bool send(std::string_view bytes);
+  // Past TLS.
+  bool send_raw(std::string_view bytes);
   // Sends what fits without waiting; returns the count.
   size_t send_some(std::string_view bytes);
   void end_of_output();
@@ -47,9 +54,13 @@ class RawClient {
 
   int fd() const { return fd_; }
   std::string received;
+  size_t piece_bytes = SIZE_MAX;  // at once, by send(), and a little wait between
 
  private:
+  int receive_tls(int wait_ms, size_t limit);
+
   int fd_ = -1;
+  std::unique_ptr<TlsClient> tls_;
 };
 
 struct H2Answer {
@@ -77,6 +88,7 @@ class H2Client {
     int32_t connection_window = 16 << 20;
     bool auto_window = true;  // false: never gives window back
     int receive_buffer = 0;
+    bool tls = false;
   };
   H2Client(uint16_t port, const Settings& settings);
   explicit H2Client(uint16_t port) : H2Client(port, Settings()) {}

@@ -13,7 +13,8 @@ namespace {
 // Gives what the test puts in, and counts.
 class TestSource final : public BodySource {
  public:
-  explicit TestSource(std::function<void()> wake, std::atomic<int>& alive) : wake_(std::move(wake)), alive_(alive) {
+  explicit TestSource(std::function<void()> wake, std::atomic<int>& alive)
+      : wake_(std::move(wake)), alive_(alive) {
     ++alive_;
   }
   ~TestSource() override { --alive_; }
@@ -283,8 +284,8 @@ class TightStreamTest : public StreamTest {
   TightStreamTest() : StreamTest(options()) {}
 };
 
-// Many streams whose clients take nothing: pieces are made only while the budget has room, and the rest follows when it
-// has again.
+// Many streams whose clients take nothing: pieces are made only while the budget has room, and the rest
+// follows when it has again.
 TEST_F(TightStreamTest, PiecesWaitForTheBudget) {
   constexpr size_t kStreams = 40;
   constexpr size_t kPiece = 100'000;

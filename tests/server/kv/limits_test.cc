@@ -220,7 +220,8 @@ TEST(WriteLimits, EnqueueDeadline) {
     EXPECT_EQ(refusal_of_enqueue({.deadline_ms = deadline}), "") << deadline;
   }
   for (const int64_t deadline : {kNowMs + kMonth + 1, INT64_MAX}) {
-    EXPECT_EQ(refusal_of_enqueue({.deadline_ms = deadline}), "Invalid mutation enqueue deadline.") << deadline;
+    EXPECT_EQ(refusal_of_enqueue({.deadline_ms = deadline}), "Invalid mutation enqueue deadline.")
+        << deadline;
   }
 }
 

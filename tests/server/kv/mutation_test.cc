@@ -23,7 +23,8 @@ std::string le64(uint64_t value) {
   return out;
 }
 
-Mutation arithmetic(MutationType type, std::string_view key, std::string_view data, Encoding encoding = Encoding::kLe64) {
+Mutation arithmetic(MutationType type, std::string_view key, std::string_view data,
+                    Encoding encoding = Encoding::kLe64) {
   Mutation mutation = set_mutation(key, data, encoding);
   mutation.type = type;
   return mutation;
@@ -57,8 +58,11 @@ TEST(Arithmetic, ARefusalInTheMiddleWritesNothing) {
   TestStore store;
   const std::string five = le64(5);
   store.set("bytes", "xxxxxxxx");
-  const WriteOutcome outcome = store.try_write(
-      {{}, {set_mutation("before", "x"), arithmetic(MutationType::kSum, "bytes", five), set_mutation("after", "x")}, {}});
+  const WriteOutcome outcome =
+      store.try_write({{},
+                       {set_mutation("before", "x"), arithmetic(MutationType::kSum, "bytes", five),
+                        set_mutation("after", "x")},
+                       {}});
   ASSERT_FALSE(outcome.commit.status.has_value());
   EXPECT_EQ(outcome.commit.status.error().code, ErrorCode::kInvalidArgument);
   EXPECT_EQ(outcome.commit.status.error().message,
