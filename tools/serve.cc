@@ -17,17 +17,21 @@
 #include "server/connect/service.h"
 #include "server/host/host.h"
 #include "server/http/listener.h"
+#include "tools/health.h"
 #include "tools/http_handler.h"
 #include "tools/log.h"
+#include "tools/metrics.h"
+#include "tools/operator_pages.h"
+#include "tools/request_metrics.h"
 
 namespace tidemark::tools {
 namespace {
 
-// One plain line. The log has its own form; this is what a person sees when a start fails.
-int fail_start(const std::string& message) {
-  std::fprintf(stderr, "tidemark: %s\n", message.c_str());
-  return 1;
-}
+// What a write takes in the log beyond its keys and values, generously: tags, lengths, prefixes, expiry.
+constexpr uint64_t kWriteFramingBytes = 64;
+constexpr uint32_t kMetricsConnections = 100;
+// Those who watch a server end with it; nobody waits for them.
+constexpr int64_t kOperatorGraceMs = 100;
 
 host::HostOptions host_options(const ServeOptions& options, const LogSink& log) {
   host::HostOptions out;
@@ -35,8 +39,28 @@ host::HostOptions host_options(const ServeOptions& options, const LogSink& log) 
   out.access_token = options.access_token;
   out.database.retention = options.retention;
   out.database.history_max_bytes = options.history_max_bytes;
+  out.database.max_transaction_bytes =
+      std::max(out.database.max_transaction_bytes,
+               options.limits.max_transaction_bytes + options.limits.max_mutations * kWriteFramingBytes);
+  out.limits = options.limits;
   out.log = log;
   return out;
+}
+
+// The port for operators; null if there is none. A default address that is taken is no reason not to serve.
+Result<std::unique_ptr<http::Listener>> listen_for_operators(const ServeOptions& options,
+                                                             OperatorHandler& handler, const LogSink& log) {
+  if (options.metrics_address.empty()) return nullptr;
+  http::Options listener_options;
+  listener_options.address = options.metrics_address;
+  listener_options.loops = 1;
+  listener_options.max_connections = kMetricsConnections;
+  auto listener = http::Listener::create(listener_options, handler);
+  if (listener) return listener;
+  if (!options.metrics_address_is_default) return fail_within("--metrics-addr", listener.error());
+  log(LogLevel::kWarning, "no metrics without a token: " + listener.error().message +
+                              " (--metrics-addr names another address, or 'off')");
+  return nullptr;
 }
 
 // Waits for SIGTERM or SIGINT and gives its number.
@@ -52,7 +76,16 @@ int wait_for_signal(boost::asio::io_context& context, boost::asio::signal_set& s
 }  // namespace
 
 int serve(const ServeOptions& options) {
-  const LogSink log = stderr_log();
+  const LogSink log = stderr_log(options.log_format, options.log_level);
+  // In text form one plain line: this is what a person sees when a start fails.
+  const auto fail_start = [&](const std::string& message) {
+    if (options.log_format == LogFormat::kText)
+      std::fprintf(stderr, "tidemark: %s\n", message.c_str());
+    else
+      log(LogLevel::kError, message);
+    return 1;
+  };
+  for (const std::string& warning : options.warnings) log(LogLevel::kWarning, warning);
   // A log reader that goes away must not end the server.
   std::signal(SIGPIPE, SIG_IGN);
   // Taken from the start: a signal during recovery ends the server once it is up, in order.
@@ -72,27 +105,45 @@ int serve(const ServeOptions& options) {
   service_options.public_url = options.public_url;
   service_options.log = log;
   connect::Service service(**host, service_options);
-  HttpHandler handler(service);
+  Health health(**host);
+  RequestMetrics request_metrics;
+  http::Listener* main_listener = nullptr;
+  const Metrics metrics({host->get(), &health, &request_metrics,
+                         [&main_listener] { return main_listener->counters(); }, options.data_dir});
+  OperatorPages pages(**host, health, metrics);
+  HttpHandler handler({&service, &pages, &request_metrics, &engine->clock(),
+                       options.log_level == LogLevel::kDebug ? log : LogSink()});
+  OperatorHandler operator_handler(pages);
   http::Options listener_options;
   listener_options.address = options.address;
   Result<std::unique_ptr<http::Listener>> listener = http::Listener::create(listener_options, handler);
   if (!listener) return fail_start(listener.error().message);
+  main_listener = listener->get();
+  auto operator_listener = listen_for_operators(options, operator_handler, log);
+  if (!operator_listener) return fail_start(operator_listener.error().message);
   (*listener)->start();
-  std::fprintf(stderr, "Listening on http://%s\n", (*listener)->address().c_str());
+  if (*operator_listener) {
+    (*operator_listener)->start();
+    log(LogLevel::kInfo, "Metrics on http://" + (*operator_listener)->address() + "/metrics");
+  }
+  log(LogLevel::kInfo, "Listening on http://" + (*listener)->address());
 
   const int signal = wait_for_signal(signal_context, signals);
+  health.begin_stopping();
   log(LogLevel::kInfo, std::string("stopping on ") + (signal == SIGTERM ? "SIGTERM" : "SIGINT"));
   const int64_t deadline_us = engine->clock().monotonic_us() + options.shutdown_timeout_ms * 1000;
   if (!(*listener)->stop(options.shutdown_timeout_ms)) {
     log(LogLevel::kWarning, "the shutdown timeout passed: open connections were cut off");
   }
-  const int64_t left_us = std::max<int64_t>(deadline_us - engine->clock().monotonic_us(), 0);
-  if (const int64_t unanswered = service.wait_until_idle(left_us)) {
+  if (*operator_listener) (*operator_listener)->stop(kOperatorGraceMs);
+  const auto left_us = [&] { return std::max<int64_t>(deadline_us - engine->clock().monotonic_us(), 0); };
+  if (const int64_t unanswered = service.wait_until_idle(left_us()) + pages.wait_until_idle(left_us())) {
     log(LogLevel::kError,
         std::to_string(unanswered) +
             " requests did not end within the shutdown timeout; leaving without a clean close");
     std::_Exit(1);
   }
+  operator_listener->reset();
   listener->reset();
   if (const Status closed = (*host)->close(); !closed) {
     log(LogLevel::kError, "the store did not close cleanly: " + closed.error().message);

@@ -38,7 +38,6 @@ TEST_F(StatisticsTest, groups_and_syncs_are_counted_one_by_one) {
   EXPECT_EQ(stats.group_commits.sum, stats.commits);
   EXPECT_EQ(stats.syncs, 10u);
   EXPECT_EQ(stats.sync_us.count(), stats.syncs);
-  EXPECT_GT(stats.sync_us.sum, 0u);
 }
 
 TEST_F(StatisticsTest, flushes_and_merges_tell_what_they_read_and_wrote) {
