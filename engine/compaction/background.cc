@@ -9,6 +9,21 @@ namespace {
 
 constexpr int64_t kFullDiskRetryUs = 200'000;
 
+// What a merge reads.
+uint64_t input_bytes(const CompactionPlan& plan) {
+  uint64_t sum = 0;
+  const auto add = [&sum](const std::vector<SegmentRef>& segments) {
+    for (const SegmentRef& segment : segments) sum += segment->meta().file_bytes;
+  };
+  if (plan.kind == CompactionPlan::Kind::kMergeLive) {
+    add(plan.upper);
+    add(plan.lower);
+  } else if (plan.kind == CompactionPlan::Kind::kMergeHistory) {
+    for (const HistoryRun& run : plan.runs) add(run.segments);
+  }
+  return sum;
+}
+
 }  // namespace
 
 Background::Background(Setup setup)
@@ -91,10 +106,13 @@ Status Background::flush_oldest() {
   const Memtable& next = state->frozen.size() > 1 ? *state->frozen[state->frozen.size() - 2] : *state->active;
   const ManifestState manifest = versions_.manifest_state();
   const Versionstamp horizon = move_horizon(manifest, memtable.last_stamp(), memtable.last_timestamp_ms());
-  const JobContext context{versions_, options_, horizon, retention_clock_.now_ms(), stopping_};
+  const JobContext context{
+      versions_, options_, horizon, retention_clock_.now_ms(), stopping_, flushes_.written_bytes};
+  const int64_t begun_us = clock_.monotonic_us();
   // The next memtable's WAL file may not have been started yet.
   TM_TRY(flush_memtable(context, memtable, std::min(next.first_wal(), manifest.newest_wal)));
-  ++flushes_;
+  ++flushes_.jobs;
+  flushes_.us += static_cast<uint64_t>(clock_.monotonic_us() - begun_us);
   remove_old_wals();
   return {};
 }
@@ -185,9 +203,13 @@ Status Background::compact_once(Side side, bool& more) {
     merging(side).full_wanted = false;
     return {};
   }
-  const JobContext context{versions_, options_, horizon, retention_clock_.now_ms(), stopping_};
+  const JobContext context{
+      versions_, options_, horizon, retention_clock_.now_ms(), stopping_, compactions_.written_bytes};
+  const int64_t begun_us = clock_.monotonic_us();
   TM_TRY(run_plan(context, plan));
-  ++compactions_;
+  ++compactions_.jobs;
+  compactions_.read_bytes += input_bytes(plan);
+  compactions_.us += static_cast<uint64_t>(clock_.monotonic_us() - begun_us);
   return {};
 }
 

@@ -49,8 +49,15 @@ class Background {
   // No new tasks; waits for those under way, which give up early.
   void stop() TM_EXCLUDES(mutex_);
 
-  uint64_t flushes() const { return flushes_.load(std::memory_order_relaxed); }
-  uint64_t compactions() const { return compactions_.load(std::memory_order_relaxed); }
+  // What was done of one kind of work since the start; what failed is left out.
+  struct Work {
+    std::atomic<uint64_t> jobs = 0;
+    std::atomic<uint64_t> read_bytes = 0;  // of segments, by merges
+    std::atomic<uint64_t> written_bytes = 0;
+    std::atomic<uint64_t> us = 0;
+  };
+  const Work& flushes() const { return flushes_; }
+  const Work& compactions() const { return compactions_; }
 
  private:
   void run_flushes() TM_EXCLUDES(mutex_);
@@ -92,8 +99,8 @@ class Background {
   std::atomic<bool> stopping_ = false;
 
   CompactionCursors cursors_;  // of the live side
-  std::atomic<uint64_t> flushes_ = 0;
-  std::atomic<uint64_t> compactions_ = 0;
+  Work flushes_;
+  Work compactions_;
   bool ceiling_warned_ = false;
 };
 

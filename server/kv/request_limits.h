@@ -14,6 +14,9 @@ struct Limits {
   size_t max_value_bytes = 65536;
   size_t max_read_ranges = 10;
   int64_t max_read_entries = 1000;  // sum of the limits of all ranges
+  // Keys and values found by one read. More than all the entries above can hold, unless values may be larger
+  // than usual; at least one of the largest values.
+  size_t max_read_bytes = size_t{128} << 20;
   size_t max_checks = 100;
   size_t max_mutations = 1000;  // mutations and enqueues together; at most 65,535
   // Keys and data of the mutations, keys of the checks, payloads and keys of the enqueues, and 4 for each
@@ -37,6 +40,9 @@ inline constexpr char kBadRangeLimit[] = "The read range limit of the snapshot r
 inline constexpr char kTooManyChecks[] = "Too many checks included in atomic write.";
 inline constexpr char kTooManyMutations[] = "Too many mutations / enqueues included in atomic write.";
 inline constexpr char kTransactionTooLarge[] = "The total size of the atomic write is too large.";
+// denokv has no text for this one: its values cannot be that large.
+inline constexpr char kReadTooLarge[] =
+    "The entries of the read request are too large together; ask for fewer at a time.";
 inline constexpr char kBadVersionstamp[] = "Invalid versionstamp.";
 inline constexpr char kBadMutation[] = "Invalid mutation kind or arguments.";
 inline constexpr char kTooManyWatchedKeys[] = "Too many keys watched in a single watch request.";
