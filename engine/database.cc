@@ -134,6 +134,9 @@ class DatabaseImpl final : public Database, private WadingObserver {
   }
 
   void set_retention(const Retention& retention) override { background_.set_retention(retention); }
+  void set_history_max_bytes(std::optional<uint64_t> max_bytes) override {
+    background_.set_history_max_bytes(max_bytes);
+  }
 
   DatabaseStats stats() const override {
     DatabaseStats stats;

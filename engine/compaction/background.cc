@@ -34,11 +34,17 @@ Background::Background(Setup setup)
       snapshots_(*setup.snapshots),
       log_(std::move(setup.log)),
       retention_clock_(*setup.clock, versions_.manifest_state().retention_clock_ms, log_),
-      retention_(options_.retention) {}
+      retention_(options_.retention),
+      history_max_bytes_(options_.history_max_bytes) {}
 
 Retention Background::retention() const {
   MutexLock lock(mutex_);
   return retention_;
+}
+
+std::optional<uint64_t> Background::history_max_bytes() const {
+  MutexLock lock(mutex_);
+  return history_max_bytes_;
 }
 
 void Background::schedule_flush() {
@@ -81,13 +87,13 @@ Versionstamp Background::move_horizon(const ManifestState& state, Versionstamp f
     // Damage in a change file keeps history; it must not stop writes.
     log_(LogLevel::kError, "the horizon stays where it is: " + target.error().message);
   }
-  if (options_.history_max_bytes) {
-    const auto ceiling = ceiling_target(*versions_.acquire()->version, *options_.history_max_bytes);
+  if (const auto max_bytes = history_max_bytes()) {
+    const auto ceiling = ceiling_target(*versions_.acquire()->version, *max_bytes);
     if (ceiling && *ceiling > to) {
       to = *ceiling;
       if (log_ && !std::exchange(ceiling_warned_, true))
         log_(LogLevel::kWarning, "history exceeds its ceiling of " +
-                                     std::to_string(*options_.history_max_bytes) +
+                                     std::to_string(*max_bytes) +
                                      " bytes; the oldest is dropped, before its retention is over");
     }
   }
@@ -263,6 +269,15 @@ void Background::set_retention(const Retention& retention) {
   {
     MutexLock lock(mutex_);
     retention_ = retention;
+  }
+  schedule_compaction();
+}
+
+void Background::set_history_max_bytes(std::optional<uint64_t> max_bytes) {
+  {
+    MutexLock lock(mutex_);
+    if (history_max_bytes_ == max_bytes) return;
+    history_max_bytes_ = max_bytes;
   }
   schedule_compaction();
 }

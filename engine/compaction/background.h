@@ -46,6 +46,7 @@ class Background {
   // Merges everything down, and waits for it.
   Status compact_fully() TM_EXCLUDES(mutex_);
   void set_retention(const Retention& retention) TM_EXCLUDES(mutex_);
+  void set_history_max_bytes(std::optional<uint64_t> max_bytes) TM_EXCLUDES(mutex_);
   // No new tasks; waits for those under way, which give up early.
   void stop() TM_EXCLUDES(mutex_);
 
@@ -78,6 +79,7 @@ class Background {
   void remove_old_wals();
   void failed(Error error) TM_EXCLUDES(mutex_);
   Retention retention() const TM_EXCLUDES(mutex_);
+  std::optional<uint64_t> history_max_bytes() const TM_EXCLUDES(mutex_);
 
   const DatabaseOptions options_;
   Clock& clock_;
@@ -95,6 +97,7 @@ class Background {
   Merging history_ TM_GUARDED_BY(mutex_);
   bool held_back_ TM_GUARDED_BY(mutex_) = false;  // the disk is full
   Retention retention_ TM_GUARDED_BY(mutex_);
+  std::optional<uint64_t> history_max_bytes_ TM_GUARDED_BY(mutex_);
   std::optional<Error> failure_ TM_GUARDED_BY(mutex_);
   std::atomic<bool> stopping_ = false;
 
