@@ -3,12 +3,25 @@
 #include <cstdio>
 #include <exception>
 
+#include "tools/admin_command.h"
 #include "tools/serve_command.h"
 
 namespace {
 
 constexpr int kFailed = 1;
 constexpr int kWrongArguments = 2;
+
+int complain(const tidemark::Error& error) {
+  std::fprintf(stderr, "tidemark: %s\n", error.message.c_str());
+  return error.code == tidemark::ErrorCode::kInvalidArgument ? kWrongArguments : kFailed;
+}
+
+int administer_store(const tidemark::tools::AdminArguments& arguments) {
+  const tidemark::Result<std::string> answer = tidemark::tools::run_admin_command(arguments);
+  if (!answer) return complain(answer.error());
+  std::fputs(answer->c_str(), stdout);
+  return 0;
+}
 
 int run(int argc, char** argv) {
   using namespace tidemark::tools;
@@ -17,6 +30,8 @@ int run(int argc, char** argv) {
   app.require_subcommand(1);
   ServeArguments arguments;
   add_serve_command(app, arguments);
+  AdminArguments admin_arguments;
+  add_admin_commands(app, admin_arguments);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
@@ -25,12 +40,12 @@ int run(int argc, char** argv) {
     std::fprintf(stderr, "tidemark: %s (see tidemark --help)\n", error.what());
     return kWrongArguments;
   }
-  const tidemark::Result<ServeOptions> options = check_serve_arguments(arguments);
-  if (!options) {
-    std::fprintf(stderr, "tidemark: %s\n", options.error().message.c_str());
-    return options.error().code == tidemark::ErrorCode::kInvalidArgument ? kWrongArguments : kFailed;
+  if (!admin_arguments.command.empty()) {
+    if (admin_arguments.data_dir.empty()) admin_arguments.data_dir = arguments.data_dir;
+    return administer_store(admin_arguments);
   }
-  return serve(*options);
+  const tidemark::Result<ServeOptions> options = check_serve_arguments(arguments);
+  return options ? serve(*options) : complain(options.error());
 }
 
 }  // namespace

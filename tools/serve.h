@@ -12,9 +12,9 @@ namespace tidemark::tools {
 // Checked already.
 struct ServeOptions {
   std::string data_dir;
-  std::string address;  // HOST:PORT
-  std::string access_token;
-  std::string public_url;  // may be empty
+  std::string address;       // HOST:PORT
+  std::string access_token;  // may be empty: only the store's own tokens open it
+  std::string public_url;    // may be empty
   Retention retention;
   std::optional<uint64_t> history_max_bytes;
   uint64_t block_cache_bytes = EngineOptions{}.block_cache_bytes;

@@ -44,11 +44,7 @@ Result<std::string> find_access_token(const ServeArguments& arguments) {
     return of_option("--access-token", parse_access_token(arguments.access_token));
   }
   const std::string from_environment = environment(kAccessTokenVariable);
-  if (from_environment.empty()) {
-    return fail(ErrorCode::kInvalidArgument,
-                std::string("an access token is needed: give --access-token-file, ") + kAccessTokenVariable +
-                    " or --access-token");
-  }
+  if (from_environment.empty()) return std::string();  // the store may have tokens of its own
   return of_option(kAccessTokenVariable, parse_access_token(from_environment));
 }
 
@@ -107,6 +103,12 @@ CLI::App* add_serve_command(CLI::App& app, ServeArguments& arguments) {
   return serve;
 }
 
+std::string data_dir_of(const std::string& given) {
+  if (!given.empty()) return given;
+  const std::string from_environment = environment(kDataDirVariable);
+  return from_environment.empty() ? kDefaultDataDir : from_environment;
+}
+
 Result<ServeOptions> check_serve_arguments(const ServeArguments& arguments) {
   if (!arguments.sqlite_path.empty()) {
     return fail(
@@ -120,8 +122,7 @@ Result<ServeOptions> check_serve_arguments(const ServeArguments& arguments) {
   warn_without_effect("--atomic-write-batch-timeout-ms", arguments.atomic_write_batch_timeout_ms);
 
   ServeOptions options;
-  options.data_dir = arguments.data_dir.empty() ? environment(kDataDirVariable) : arguments.data_dir;
-  if (options.data_dir.empty()) options.data_dir = kDefaultDataDir;
+  options.data_dir = data_dir_of(arguments.data_dir);
   TM_TRY(of_option("--addr", check_address(arguments.address)));
   options.address = arguments.address;
   TM_ASSIGN(options.retention,

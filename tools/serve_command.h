@@ -34,6 +34,9 @@ inline constexpr char kAccessTokenVariable[] = "DENO_KV_ACCESS_TOKEN";
 // Adds the subcommand, and to `app` the options that may stand before it. `arguments` must outlive `app`.
 CLI::App* add_serve_command(CLI::App& app, ServeArguments& arguments);
 
+// The data folder: `given` on the command line, else the environment's, else the default.
+std::string data_dir_of(const std::string& given);
+
 // kInvalidArgument, with one line, for what is wrong with the arguments; other errors if the token's file
 // cannot be read. Prints warnings for what is accepted and without effect.
 Result<ServeOptions> check_serve_arguments(const ServeArguments& arguments);

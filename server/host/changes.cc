@@ -104,16 +104,15 @@ std::vector<DatabaseRecord> Host::databases() const {
   return all;
 }
 
-Status Host::make(DatabaseRecord& record) {
+Result<std::unique_ptr<HostedDatabase>> Host::make(DatabaseRecord& record) {
   TM_ASSIGN(std::unique_ptr<HostedDatabase> database, open_files(record.id, true));
   TM_TRY(engine_.file_system().sync_dir(databases_dir_));
   DatabaseRecord ready = record;
   ready.state = DatabaseState::kReady;
   TM_TRY(catalog_->put(ready));
   record = std::move(ready);
-  slots_.at(record.id)->adopt(std::move(database));
   log("made the database " + quoted(record.name) + " with id " + record.id.text());
-  return {};
+  return database;
 }
 
 Status Host::remove(const DatabaseRecord& record) {
@@ -133,13 +132,16 @@ Result<DatabaseRecord> Host::create_database(const std::string& name) {
   record.name = name;
   TM_TRY(catalog_->put(record));
   add_slot(record);
-  if (Status made = make(record); !made) {
+  Result<std::unique_ptr<HostedDatabase>> made = make(record);
+  if (!made) {
     // As if it had never been asked for, if that much works; else the next start completes it.
     record.state = DatabaseState::kPurging;
     record.deleted_at_ms = record.created_at_ms;
     if (catalog_->put(record)) (void)remove(record).has_value();
     return fail_within("the database " + quoted(name) + " was not made", made.error());
   }
+  // Closed until somebody uses it: many may be made. Before anybody finds it, since its folder is locked.
+  made->reset();
   publish();
   return record;
 }

@@ -88,7 +88,7 @@ Result<std::unique_ptr<Host>> Host::open(Engine& engine, const HostOptions& give
 
   const Result<bool> may_create = prepare_dir(engine.file_system(), dir, options.create_if_missing);
   if (!may_create) return std::unexpected(explain(dir, may_create.error()));
-  Result<std::unique_ptr<Catalog>> catalog = Catalog::open(engine, dir + "/" + kCatalogDir, *may_create);
+  Result<std::unique_ptr<Catalog>> catalog = Catalog::open(engine, catalog_dir(dir), *may_create);
   if (!catalog) return std::unexpected(explain(dir, catalog.error()));
 
   std::unique_ptr<Host> host(new Host(engine, options, std::move(*catalog)));
@@ -130,10 +130,10 @@ Status Host::open_databases() {
     const auto explain_database = [&](const Error& error) {
       return fail_within("database '" + record.name + "'", error);
     };
-    if (record.state == DatabaseState::kCreating) {
-      if (const Status made = make(record); !made) return explain_database(made.error());
-    } else if (open_all) {
-      Result<std::unique_ptr<HostedDatabase>> database = open_files(record.id, false);
+    const bool creating = record.state == DatabaseState::kCreating;
+    if (creating || open_all) {
+      Result<std::unique_ptr<HostedDatabase>> database =
+          creating ? make(record) : open_files(record.id, false);
       if (!database) return explain_database(database.error());
       slots_.at(record.id)->adopt(std::move(*database));
     } else {

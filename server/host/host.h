@@ -76,6 +76,8 @@ class Host {
   static Result<std::unique_ptr<Host>> open(Engine& engine, const HostOptions& options);
   // As close(), and drops errors.
   ~Host();
+  // The folder that a store has from its first moment on.
+  static std::string catalog_dir(const std::string& data_dir) { return data_dir + "/catalog"; }
 
   Engine& engine() { return engine_; }
   // Of every database.
@@ -140,7 +142,7 @@ class Host {
   std::string dir_of(const Uuid& id) const { return databases_dir_ + "/" + id.text(); }
   Result<std::unique_ptr<HostedDatabase>> open_files(const Uuid& id, bool create);
   void add_slot(const DatabaseRecord& record) TM_REQUIRES(mutex_);
-  Status make(DatabaseRecord& record) TM_REQUIRES(mutex_);
+  Result<std::unique_ptr<HostedDatabase>> make(DatabaseRecord& record) TM_REQUIRES(mutex_);
   Status remove(const DatabaseRecord& record) TM_REQUIRES(mutex_);
   Status purge(DatabaseRecord record) TM_REQUIRES(mutex_);
   // Of the records.
