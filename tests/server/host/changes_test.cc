@@ -356,6 +356,7 @@ TEST_F(ChangesTest, TokensOpenWhatTheyName) {
   const Uuid a = create("a");
   const Uuid b = create("b");
   const auto all = host_->create_token({{}, true, Rights::kReadWrite, "for all"});
+  clock_.set_ms(1'700'000'000'001);
   const auto some = host_->create_token({{"a", "default", "a"}, false, Rights::kReadOnly, ""});
   ASSERT_TRUE(all && some);
   EXPECT_NE(all->secret, some->secret);
