@@ -3,12 +3,25 @@
 #include <cstdio>
 #include <exception>
 
+#include "tools/admin_command.h"
 #include "tools/serve_command.h"
 
 namespace {
 
 constexpr int kFailed = 1;
 constexpr int kWrongArguments = 2;
+
+int complain(const tidemark::Error& error) {
+  std::fprintf(stderr, "tidemark: %s\n", error.message.c_str());
+  return error.code == tidemark::ErrorCode::kInvalidArgument ? kWrongArguments : kFailed;
+}
+
+int administer_store(const tidemark::tools::AdminArguments& arguments) {
+  const tidemark::Result<std::string> answer = tidemark::tools::run_admin_command(arguments);
+  if (!answer) return complain(answer.error());
+  std::fputs(answer->c_str(), stdout);
+  return 0;
+}
 
 int run(int argc, char** argv) {
   using namespace tidemark::tools;
@@ -17,6 +30,8 @@ int run(int argc, char** argv) {
   app.require_subcommand(1);
   ServeArguments arguments;
   CLI::App* const serve = add_serve_command(app, arguments);
+  AdminArguments admin_arguments;
+  add_admin_commands(app, admin_arguments);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
@@ -24,6 +39,12 @@ int run(int argc, char** argv) {
     if (error.get_exit_code() == 0) return app.exit(error);
     std::fprintf(stderr, "tidemark: %s (see tidemark --help)\n", error.what());
     return kWrongArguments;
+  }
+  if (!admin_arguments.command.empty()) {
+    // The folder may stand before the command, too.
+    if (admin_arguments.data_dir.empty() && app.count("--data-dir") > 0)
+      admin_arguments.data_dir = arguments.data_dir;
+    return administer_store(admin_arguments);
   }
   return run_serve_command(*serve, arguments);
 }

@@ -271,7 +271,7 @@ void add_keys(Families& out, const Databases& databases) {
 
 std::string Metrics::text() const {
   host::Host& host = *sources_.host;
-  const auto databases = host.open_databases();
+  const auto databases = host.opened();
   DatabaseStats sum;
   for (const auto& hosted : databases) add_database(sum, hosted->database().stats());
 

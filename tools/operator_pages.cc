@@ -36,7 +36,9 @@ void OperatorPages::answer_metrics(const http::Request& request, const http::Res
   if (access == Access::kWithToken) {
     const std::optional<std::string_view> token = connect::bearer_token(request.authorization);
     if (!token) return responder.respond({401, kPlainText, connect::text::kMalformedAuthorization});
-    if (!host_.is_operator(*token)) return responder.respond({401, kPlainText, connect::text::kInvalidToken});
+    const auto grant = host_.authenticate(*token);
+    if (!grant || !grant->all_databases)
+      return responder.respond({401, kPlainText, connect::text::kInvalidToken});
   }
   // Shared, since the executor copies its tasks.
   const auto ticket = std::make_shared<connect::InFlight::Ticket>(in_flight_);

@@ -1,10 +1,12 @@
-// Things start from the bottom up (engine, store, service, listener) and end from the top down. The main
-// thread waits for signals (SIGHUP reads the TLS files again) and several times a second has the store begin
-// what is due; a signal that ends the server makes an end of that, then the listener stops taking requests
-// and lets those it has be answered, the service waits for what the client no longer waits for, and the
-// databases are closed, all within the shutdown timeout. If something hangs longer than that, the process
+// Things start from the bottom up (engine, store, service, admin socket, listener) and end from the top down.
+// The main thread waits for signals (SIGHUP reads the TLS files again) and several times a second has the
+// store begin what is due; a signal that ends the server makes an end of that, then the listener stops taking
+// requests and lets those it has be answered, the service waits for what the client no longer waits for, and
+// the databases are closed, all within the shutdown timeout. If something hangs longer than that, the process
 // ends without a clean close: every answered write is durable anyway, and the next start replays the log.
 #include "tools/serve.h"
+
+#include <sys/resource.h>
 
 #include <algorithm>
 #include <boost/asio/io_context.hpp>
@@ -22,6 +24,7 @@
 #include "server/connect/service.h"
 #include "server/host/host.h"
 #include "server/http/listener.h"
+#include "tools/admin_socket.h"
 #include "tools/health.h"
 #include "tools/http_handler.h"
 #include "tools/log.h"
@@ -52,6 +55,18 @@ host::HostOptions host_options(const ServeOptions& options, const LogSink& log) 
   out.log = log;
   return out;
 }
+
+// An open database takes three descriptors, and many systems start a process with 1024.
+void allow_many_descriptors() {
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+  limit.rlim_cur = limit.rlim_max;
+  ::setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+constexpr char kTokenNeeded[] =
+    "an access token is needed: give --access-token-file, DENO_KV_ACCESS_TOKEN or --access-token, or make "
+    "one with 'tidemark token create'";
 
 // The port for operators; null if there is none. A default address that is taken is no reason not to serve.
 Result<std::unique_ptr<http::Listener>> listen_for_operators(const ServeOptions& options,
@@ -134,6 +149,7 @@ int serve(const ServeOptions& options) {
   for (const std::string& warning : options.warnings) log(LogLevel::kWarning, warning);
   // A log reader that goes away must not end the server.
   std::signal(SIGPIPE, SIG_IGN);
+  allow_many_descriptors();
   // Taken from the start: a signal during recovery ends the server once it is up, in order.
   boost::asio::io_context signal_context;
   boost::asio::signal_set signals(signal_context, SIGTERM, SIGINT);
@@ -148,8 +164,14 @@ int serve(const ServeOptions& options) {
   components.log = log;
   const std::unique_ptr<Engine> engine = Engine::create(engine_options, components);
 
+  // A store that nobody could open is neither served nor made.
+  const bool needs_stored_tokens = options.access_token.empty();
+  const Result<bool> is_store = engine->file_system().exists(host::Host::catalog_dir(options.data_dir));
+  if (needs_stored_tokens && is_store && !*is_store) return fail_start(kTokenNeeded);
   Result<std::unique_ptr<host::Host>> host = host::Host::open(*engine, host_options(options, log));
   if (!host) return fail_start(host.error().message);
+  if (needs_stored_tokens && (*host)->tokens().empty()) return fail_start(kTokenNeeded);
+  (*host)->maintain();
 
   connect::ServiceOptions service_options;
   service_options.public_url = options.public_url;
@@ -174,6 +196,11 @@ int serve(const ServeOptions& options) {
   main_listener = listener->get();
   auto operator_listener = listen_for_operators(options, operator_handler, log);
   if (!operator_listener) return fail_start(operator_listener.error().message);
+  const std::string url = !options.public_url.empty()
+                              ? options.public_url
+                              : (tls ? "https://" : "http://") + (*listener)->address();
+  Result<std::unique_ptr<AdminServer>> admin = AdminServer::start(**host, options.data_dir, url, log);
+  if (!admin) return fail_start(admin.error().message);
   (*listener)->start();
   const std::string& address = (*listener)->address();
   if (!tls && !is_loopback(address)) {
@@ -196,6 +223,7 @@ int serve(const ServeOptions& options) {
   health.begin_stopping();
   log(LogLevel::kInfo, std::string("stopping on ") + (signal == SIGTERM ? "SIGTERM" : "SIGINT"));
   const int64_t deadline_us = engine->clock().monotonic_us() + options.shutdown_timeout_ms * 1000;
+  admin->reset();
   if (!(*listener)->stop(options.shutdown_timeout_ms)) {
     log(LogLevel::kWarning, "the shutdown timeout passed: open connections were cut off");
   }

@@ -15,8 +15,8 @@ namespace tidemark::tools {
 // Checked already.
 struct ServeOptions {
   std::string data_dir;
-  std::string address;  // HOST:PORT
-  std::string access_token;
+  std::string address;         // HOST:PORT
+  std::string access_token;    // may be empty: only the store's own tokens open it
   std::string public_url;      // may be empty
   std::string tls_chain_path;  // PEM files; both empty: cleartext
   std::string tls_key_path;

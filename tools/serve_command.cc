@@ -30,10 +30,8 @@ void add_data_dir(CLI::App& app, ServeArguments& arguments) {
 Result<std::string> find_access_token(const ServeArguments& arguments, const Settings& settings) {
   const Origin file = settings.origin("access-token-file");
   const Origin token = settings.origin("access-token");
-  if (file == Origin::kDefault && token == Origin::kDefault) {
-    return fail(ErrorCode::kInvalidArgument, "an access token is needed: give --access-token-file, " +
-                                                 environment_name("access-token") + " or --access-token");
-  }
+  // The store may have tokens of its own.
+  if (file == Origin::kDefault && token == Origin::kDefault) return std::string();
   if (file == token) {
     return fail(ErrorCode::kInvalidArgument, settings.label("access-token") + " and " +
                                                  settings.label("access-token-file") +

@@ -38,6 +38,9 @@ inline constexpr char kExpectedVersion[] = "Expected protocol version 2.";
 inline constexpr char kNoCommonVersion[] =
     "The server could not negotiate a protocol version. The server requires protocol version 2 or 3.";
 inline constexpr char kNotFound[] = "Resource not found.";
+inline constexpr char kNoDatabaseForToken[] =
+    "There is no database at this URL that this access token opens.";
+inline constexpr char kDatabaseDeleted[] = "This database was deleted.";
 inline constexpr char kUnavailable[] = "The server is temporarially unavailable, try again later.";
 
 }  // namespace text

@@ -7,6 +7,7 @@
 // become, so that the caller can keep many such reads at once from filling the memory.
 //
 // A watch is a source of frames (watch_source.h).
+// A database that is not open is opened first, on the read lane; the call, copied, waits for it.
 //
 // A write is laid out on the network thread and handed to the engine; its answer comes from the engine's
 // thread.
@@ -31,36 +32,70 @@ constexpr int64_t kFaultLogPauseUs = 1'000'000;
 // Of a message around one entry, range, check or mutation: tags, lengths, enums, times. Generous.
 constexpr uint64_t kFramingBytes = 64;
 
-enum class Route { kNone, kMetadata, kSnapshotRead, kAtomicWrite, kWatch };
+constexpr std::string_view kByName = "/db/";
+constexpr std::string_view kById = "/databases/";
+constexpr std::string_view kConnect = "/connect";
 
-Route route_of(std::string_view method, std::string_view path) {
-  if (method != "POST") return Route::kNone;
-  if (path == "/") return Route::kMetadata;
-  const size_t slash = path.rfind('/');
-  if (slash == path.npos) return Route::kNone;
-  // A client that was told the root as its endpoint asks for "//snapshot_read".
-  const std::string_view folder = path.substr(0, slash);
-  if (folder != kEndpointPath && !folder.empty() && folder != "/") return Route::kNone;
-  const std::string_view name = path.substr(slash + 1);
-  if (name == "snapshot_read") return Route::kSnapshotRead;
-  if (name == "atomic_write") return Route::kAtomicWrite;
-  return name == "watch" ? Route::kWatch : Route::kNone;
+// What stands between `before` and `after` if that is one part of a path; else nothing.
+std::optional<std::string_view> path_part(std::string_view path, std::string_view before,
+                                          std::string_view after) {
+  if (path.size() <= before.size() + after.size()) return std::nullopt;
+  if (!path.starts_with(before) || !path.ends_with(after)) return std::nullopt;
+  const std::string_view part = path.substr(before.size(), path.size() - before.size() - after.size());
+  if (part.find('/') != part.npos) return std::nullopt;
+  return part;
+}
+
+bool is_metadata_path(std::string_view path) {
+  return path == "/" || path_part(path, kByName, "") || path_part(path, kById, kConnect);
+}
+
+// The database that a metadata URL names, if it is there.
+std::optional<host::Uuid> database_at(const host::Host& host, std::string_view path) {
+  if (path == "/") return host.id_of(host::kDefaultDatabaseName);
+  if (const auto name = path_part(path, kByName, "")) return host.id_of(*name);
+  const auto text = path_part(path, kById, kConnect);
+  if (!text) return std::nullopt;
+  const std::optional<host::Uuid> id = host::Uuid::from_text(*text);
+  if (!id || !host.exists(*id)) return std::nullopt;
+  return id;
 }
 
 Answer protobuf(std::string body) {
   return {200, kProtobuf, std::move(body)};
 }
 
-// What the answer can be at most.
-uint64_t largest_answer_bytes(const pb::SnapshotRead& message, const kv::Limits& limits) {
-  uint64_t entries = 0;
-  for (const pb::ReadRange& range : message.ranges()) entries += static_cast<uint64_t>(range.limit());
+// What the answer to a read of so many entries can be at most.
+uint64_t largest_answer_bytes(uint64_t entries, const kv::Limits& limits) {
   const uint64_t framing = entries * kFramingBytes;
   return framing + std::min<uint64_t>(entries * (limits.max_write_key_bytes + limits.max_value_bytes),
                                       limits.max_read_bytes);
 }
 
 }  // namespace
+
+// Of a call that waits for its database to be opened.
+struct Service::WaitingCall final : Carrier {
+  WaitingCall(InFlight& in_flight, Route of, const Call& from, const host::DataClaims& by, Done then)
+      : ticket(in_flight), route(of), call(from), body(from.body), claims(by), done(std::move(then)) {
+    if (call.carrier != nullptr && route == Route::kWatch) wake = call.carrier->waker();
+    // The rest has been looked at, or is not kept.
+    call.method = call.path = call.authorization = call.host = call.database_id = call.protocol_version = {};
+    call.body = body;
+    call.carrier = this;
+  }
+
+  void reserve(uint64_t) override {}  // was done when it began to wait
+  std::function<void()> waker() override { return wake; }
+
+  InFlight::Ticket ticket;
+  Route route;
+  Call call;
+  std::string body;
+  host::DataClaims claims;
+  std::function<void()> wake;
+  Done done;
+};
 
 // Members are destroyed from the last to the first: the ticket goes when nothing of the call is left.
 struct Service::PendingRead {
@@ -119,31 +154,77 @@ uint64_t Service::max_body_bytes(std::string_view method, std::string_view path)
   return kMaxMetadataRequestBytes;
 }
 
+Service::Route Service::route_of(std::string_view method, std::string_view path) {
+  if (method != "POST") return Route::kNone;
+  if (is_metadata_path(path)) return Route::kMetadata;
+  const size_t slash = path.rfind('/');
+  if (slash == path.npos) return Route::kNone;
+  // A client that was told the root as its endpoint asks for "//snapshot_read".
+  const std::string_view folder = path.substr(0, slash);
+  if (folder != kEndpointPath && !folder.empty() && folder != "/") return Route::kNone;
+  const std::string_view name = path.substr(slash + 1);
+  if (name == "snapshot_read") return Route::kSnapshotRead;
+  if (name == "atomic_write") return Route::kAtomicWrite;
+  return name == "watch" ? Route::kWatch : Route::kNone;
+}
+
 void Service::handle(const Call& call, Done done) {
   const Route route = route_of(call.method, call.path);
   if (route == Route::kNone) return done(plain_text(404, text::kNotFound));
   if (route == Route::kMetadata) return exchange_metadata(call, done);
-  DatabaseRef database = admit_data_call(call, done);
-  if (!database) return;
+  std::optional<host::DataAccess> access = admit_data_call(call, done);
+  if (!access) return;
+  if (access->database) {
+    return handle_admitted(route, call, access->claims, std::move(access->database), done);
+  }
+  open_and_handle(route, call, access->claims, done);
+}
+
+void Service::handle_admitted(Route route, const Call& call, const host::DataClaims& claims,
+                              DatabaseRef database, Done& done) {
   switch (route) {
     case Route::kSnapshotRead:
       return snapshot_read(call, std::move(database), done);
     case Route::kAtomicWrite:
+      if (claims.rights == host::Rights::kReadOnly) return done(protobuf(write_disabled()));
       return atomic_write(call, std::move(database), done);
     case Route::kWatch:
-      return watch(call, std::move(database), done);
+      return watch(call, claims, std::move(database), done);
     case Route::kMetadata:
     case Route::kNone:
       break;
   }
 }
 
+void Service::open_and_handle(Route route, const Call& call, const host::DataClaims& claims, Done& done) {
+  if (call.carrier != nullptr) {
+    // It happens seldom, so what the answer needs is not measured.
+    const auto entries = static_cast<uint64_t>(host_.limits().max_read_entries);
+    const uint64_t answer = route == Route::kSnapshotRead ? largest_answer_bytes(entries, host_.limits()) : 0;
+    call.carrier->reserve(call.body.size() + answer);
+  }
+  auto waiting = std::make_unique<WaitingCall>(in_flight_, route, call, claims, std::move(done));
+  host_.open_database(claims.database,
+                      [this, waiting = std::move(waiting)](const Result<DatabaseRef>& opened) {
+                        finish_opening(*waiting, opened);
+                      });
+}
+
+void Service::finish_opening(WaitingCall& waiting, const Result<DatabaseRef>& opened) {
+  if (opened) return handle_admitted(waiting.route, waiting.call, waiting.claims, *opened, waiting.done);
+  if (!host_.exists(waiting.claims.database)) return waiting.done(plain_text(404, text::kDatabaseDeleted));
+  waiting.done(waiting.route == Route::kAtomicWrite ? write_failure(opened.error())
+                                                    : read_failure(opened.error()));
+}
+
 void Service::exchange_metadata(const Call& call, Done& done) {
   const std::optional<std::string_view> token = bearer_token(call.authorization);
   if (!token) return done(plain_text(401, text::kMalformedAuthorization));
-  const DatabaseRef database = host_.find(host::kDefaultDatabaseName);
-  if (!database) return done(plain_text(404, text::kNotFound));
-  if (!host_.may_open(*token, *database)) return done(plain_text(401, text::kInvalidToken));
+  const std::shared_ptr<const host::Grant> grant = host_.authenticate(*token);
+  if (!grant) return done(plain_text(401, text::kInvalidToken));
+  // One answer for what is not there and for what this token does not open: it must not tell which.
+  const std::optional<host::Uuid> database = database_at(host_, call.path);
+  if (!database || !grant->opens(*database)) return done(plain_text(404, text::kNoDatabaseForToken));
 
   const Result<std::vector<int64_t>> offered = parse_metadata_request(call.body);
   if (!offered) return done(plain_text(400, offered.error().message));
@@ -157,29 +238,29 @@ void Service::exchange_metadata(const Call& call, Done& done) {
     }
     base = (call.secure ? "https://" : "http://") + std::string(call.host);
   }
-  const host::DataTokens::Issued issued = host_.data_tokens().issue(database->id(), host::Rights::kReadWrite);
+  const host::DataTokens::Issued issued = host_.issue(*grant, *database);
   done({200, "application/json",
         format_metadata(
-            {version, database->id().text(), issued.token, issued.expires_at_ms, base + kEndpointPath})});
+            {version, database->text(), issued.token, issued.expires_at_ms, base + kEndpointPath})});
 }
 
-Service::DatabaseRef Service::admit_data_call(const Call& call, Done& done) {
-  const auto refuse = [&done](int status, const char* sentence) -> DatabaseRef {
+std::optional<host::DataAccess> Service::admit_data_call(const Call& call, Done& done) {
+  const auto refuse = [&done](int status, const char* sentence) -> std::optional<host::DataAccess> {
     done(plain_text(status, sentence));
-    return nullptr;
+    return std::nullopt;
   };
   const std::optional<std::string_view> token = bearer_token(call.authorization);
   if (!token) return refuse(401, text::kMalformedAuthorization);
-  const std::optional<host::DataClaims> claims = host_.data_tokens().verify(*token);
-  if (!claims) return refuse(401, text::kInvalidToken);
+  std::optional<host::DataAccess> access = host_.admit(*token);
+  if (!access) return refuse(401, text::kInvalidToken);
   if (version_of_header(call.protocol_version) == nullptr) return refuse(400, text::kExpectedVersion);
-  DatabaseRef database = host_.find(claims->database);
-  if (database && call.database_id == database->id_text()) return database;
-  // Another database, or another spelling of this one.
-  const std::optional<host::Uuid> id = host::Uuid::from_text(call.database_id);
-  if (!id || !host_.find(*id)) return refuse(400, text::kInvalidDatabaseId);
-  if (claims->database != *id) return refuse(401, text::kInvalidToken);
-  return database;
+  // The token opens one database, so whether another is there is none of the client's business.
+  const bool usual = access->database && call.database_id == access->database->id_text();
+  if (!usual && host::Uuid::from_text(call.database_id) != access->claims.database) {
+    return refuse(400, text::kInvalidDatabaseId);
+  }
+  if (!access->exists) return refuse(404, text::kDatabaseDeleted);
+  return access;
 }
 
 void Service::snapshot_read(const Call& call, DatabaseRef database, Done& done) {
@@ -202,7 +283,11 @@ void Service::snapshot_read(const Call& call, DatabaseRef database, Done& done) 
     log_fault("read", *database, read.error());
     return done(read_failure(read.error()));
   }
-  if (call.carrier != nullptr) call.carrier->reserve(largest_answer_bytes(message, store.limits()));
+  if (call.carrier != nullptr) {
+    uint64_t entries = 0;
+    for (const kv::ReadRange& range : ranges) entries += static_cast<uint64_t>(range.limit);
+    call.carrier->reserve(largest_answer_bytes(entries, store.limits()));
+  }
   // Shared, since the executor copies its tasks.
   const std::shared_ptr<PendingRead> pending(
       new PendingRead{InFlight::Ticket(in_flight_), std::move(database), message, std::move(done)});
@@ -230,11 +315,11 @@ void Service::atomic_write(const Call& call, DatabaseRef database, Done& done) {
   Result<kv::WritePlan> plan = store.plan(view_write(message));
   if (!plan) return done(plain_text(400, plan.error().message));
   if (options_.read_only) return done(protobuf(write_disabled()));
-  // Deletes itself in answer(), which may run before submit() returns; `store` lives on with the host.
-  store.submit(*new PendingWrite(*this, std::move(database), std::move(*plan), std::move(done)));
+  // Deletes itself in answer(), which may run before submit() returns; so the reference is held here as well.
+  store.submit(*new PendingWrite(*this, database, std::move(*plan), std::move(done)));
 }
 
-void Service::watch(const Call& call, DatabaseRef database, Done& done) {
+void Service::watch(const Call& call, const host::DataClaims& claims, DatabaseRef database, Done& done) {
   pb::Watch message;
   const Status parsed = parse_message(call.body, message);
   if (!parsed) return done(plain_text(400, parsed.error().message));
@@ -247,6 +332,7 @@ void Service::watch(const Call& call, DatabaseRef database, Done& done) {
     if (key.key().size() > limits.max_read_key_bytes) return done(plain_text(400, kv::text::kKeyTooLarge));
     keys.push_back(key.key());
   }
+  auto good = [this, claims] { return host_.counts(claims); };
   auto failed = [this, database](const Error& error) { log_fault("watch", *database, error); };
   const kv::ReadBounds bounds{true, options_.inline_read_steps, options_.inline_read_bytes};
   Answer answer;
@@ -254,7 +340,7 @@ void Service::watch(const Call& call, DatabaseRef database, Done& done) {
   answer.keep_alive = kWatchKeepAlive;
   answer.source = std::make_shared<WatchSource>(
       in_flight_, std::move(database), std::move(keys), bounds, host_.engine().executor(),
-      call.carrier != nullptr ? call.carrier->waker() : [] {}, std::move(failed));
+      call.carrier != nullptr ? call.carrier->waker() : [] {}, std::move(good), std::move(failed));
   done(std::move(answer));
 }
 

@@ -5,6 +5,7 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -48,17 +49,27 @@ class Service {
  private:
   struct PendingRead;
   struct PendingWrite;
-  using DatabaseRef = std::shared_ptr<host::HostedDatabase>;
+  struct WaitingCall;
+  using DatabaseRef = host::DatabaseRef;
+  enum class Route { kNone, kMetadata, kSnapshotRead, kAtomicWrite, kWatch };
 
+  static Route route_of(std::string_view method, std::string_view path);
   void exchange_metadata(const Call& call, Done& done);
+  // A data-path call that was let in, on an open database.
+  void handle_admitted(Route route, const Call& call, const host::DataClaims& claims, DatabaseRef database,
+                       Done& done);
+  // The same on one that is to be opened first.
+  void open_and_handle(Route route, const Call& call, const host::DataClaims& claims, Done& done);
+  void finish_opening(WaitingCall& waiting, const Result<DatabaseRef>& opened);
   void snapshot_read(const Call& call, DatabaseRef database, Done& done);
   void finish_read(PendingRead& read);
   void atomic_write(const Call& call, DatabaseRef database, Done& done);
-  void watch(const Call& call, DatabaseRef database, Done& done);
+  void watch(const Call& call, const host::DataClaims& claims, DatabaseRef database, Done& done);
   void finish_write(PendingWrite& write, const CommitOutcome& outcome);
 
-  // The database that a data-path call may work on. Otherwise gives the refusal to `done`, and null.
-  DatabaseRef admit_data_call(const Call& call, Done& done);
+  // What a data-path call may work on: a database that exists, open or not. Otherwise gives the refusal to
+  // `done`, and nothing.
+  std::optional<host::DataAccess> admit_data_call(const Call& call, Done& done);
   void log_fault(std::string_view what, const host::HostedDatabase& database, const Error& error);
 
   host::Host& host_;

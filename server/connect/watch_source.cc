@@ -8,16 +8,19 @@ namespace tidemark::connect {
 
 WatchSource::WatchSource(InFlight& in_flight, std::shared_ptr<host::HostedDatabase> database,
                          std::vector<std::string> keys, const kv::ReadBounds& bounds, Executor& executor,
-                         std::function<void()> wake, std::function<void(const Error&)> failed)
+                         std::function<void()> wake, std::function<bool()> good,
+                         std::function<void(const Error&)> failed)
     : ticket_(in_flight),
       database_(std::move(database)),
       bounds_(bounds),
       executor_(executor),
       wake_(wake),
+      good_(std::move(good)),
       failed_(std::move(failed)),
       watch_(database_->store(), std::move(keys), std::move(wake)) {}
 
 PieceSource::Next WatchSource::next(std::string& piece) {
+  if (!good_()) return Next::kEnd;
   {
     MutexLock lock(mutex_);
     if (prepared_) {

@@ -18,11 +18,14 @@ namespace tidemark::connect {
 // Reads on the thread that asks for a frame if all that is needed is in memory, otherwise on the read lane.
 class WatchSource final : public PieceSource, public std::enable_shared_from_this<WatchSource> {
  public:
-  // Holds the database and a ticket for as long as it lives. `executor` must outlive it. `failed` is called,
-  // on any thread, if a read fails; the watch then ends, and the client is to ask again.
+  // Holds the database and a ticket for as long as it lives. `executor` must outlive it. `wake`: see
+  // kv::Watch. `good` says whether the client may still see the database; asked each time before a frame is
+  // made, and at each keep-alive. `failed` is told, on any thread, if a read fails. After either the watch
+  // ends, and the client is to ask again.
   WatchSource(InFlight& in_flight, std::shared_ptr<host::HostedDatabase> database,
               std::vector<std::string> keys, const kv::ReadBounds& bounds, Executor& executor,
-              std::function<void()> wake, std::function<void(const Error&)> failed);
+              std::function<void()> wake, std::function<bool()> good,
+              std::function<void(const Error&)> failed);
 
   Next next(std::string& piece) override;
 
@@ -36,6 +39,7 @@ class WatchSource final : public PieceSource, public std::enable_shared_from_thi
   const kv::ReadBounds bounds_;
   Executor& executor_;
   const std::function<void()> wake_;
+  const std::function<bool()> good_;
   const std::function<void(const Error&)> failed_;
   kv::Watch watch_;  // used by who asks for frames, or while reading_ is set by the read lane
 

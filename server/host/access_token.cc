@@ -5,22 +5,33 @@
 #include <openssl/crypto.h>
 #include <openssl/sha.h>
 
+#include "server/host/base64url.h"
+#include "server/host/uuid.h"
+
 namespace tidemark::host {
 namespace {
 
-std::array<uint8_t, 32> sha256(std::string_view bytes) {
-  std::array<uint8_t, SHA256_DIGEST_LENGTH> out;
-  SHA256(reinterpret_cast<const unsigned char*>(bytes.data()), bytes.size(), out.data());
-  return out;
-}
+// Tells people and scanners of secrets what it is, and keeps a token from starting with a dash.
+constexpr char kPrefix[] = "tm_";
+constexpr size_t kRandomBytes = 32;
 
 }  // namespace
 
-AccessToken::AccessToken(std::string_view token) : hash_(sha256(token)) {}
+TokenHash hash_token(std::string_view token) {
+  TokenHash out;
+  static_assert(out.size() == SHA256_DIGEST_LENGTH);
+  SHA256(reinterpret_cast<const unsigned char*>(token.data()), token.size(), out.data());
+  return out;
+}
 
-bool AccessToken::matches(std::string_view presented) const {
-  const auto hash = sha256(presented);
-  return CRYPTO_memcmp(hash.data(), hash_.data(), hash.size()) == 0;
+Result<std::string> random_token() {
+  std::array<uint8_t, kRandomBytes> bytes;
+  TM_TRY(random_bytes(bytes.data(), bytes.size()));
+  return kPrefix + base64url({reinterpret_cast<const char*>(bytes.data()), bytes.size()});
+}
+
+bool AccessToken::matches(const TokenHash& presented) const {
+  return CRYPTO_memcmp(presented.data(), hash_.data(), hash_.size()) == 0;
 }
 
 }  // namespace tidemark::host

@@ -1,32 +1,17 @@
-// What a store knows about itself: its id, the key that signs data-path tokens, and which databases it holds.
-// Kept in an engine database of its own, so it has its durability, its recovery and its lock, which guards
-// the whole data folder. The records are described in docs/formats/keyspace.md.
+// What a store knows about itself: its id, the key that signs data-path tokens, which databases it holds, and
+// the tokens that open them. Kept in an engine database of its own, so it has its durability, its recovery
+// and its lock, which guards the whole data folder.
 #pragma once
 
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "engine/database.h"
-#include "server/host/data_token.h"
-#include "server/host/uuid.h"
+#include "server/host/records.h"
 
 namespace tidemark::host {
-
-inline constexpr char kDefaultDatabaseName[] = "default";
-
-// Stored; do not change.
-enum class DatabaseState : uint8_t {
-  kCreating = 1,  // recorded, but its folder may be missing or half made
-  kReady = 2,     // its folder was made: if it is missing now, data was lost
-};
-
-struct DatabaseRecord {
-  Uuid id;
-  DatabaseState state = DatabaseState::kCreating;
-  int64_t created_at_ms = 0;  // since 1970
-  std::string name;
-};
 
 // One thread at a time.
 class Catalog {
@@ -36,12 +21,18 @@ class Catalog {
   // once. Other errors: those of Database::open.
   static Result<std::unique_ptr<Catalog>> open(Engine& engine, const std::string& path, bool may_create);
 
-  const Uuid& store_id() const { return store_id_; }
-  const SigningKey& signing_key() const { return signing_key_; }
+  const Uuid& store_id() const { return store_.id; }
+  const SigningKey& signing_key() const { return store_.signing_key; }
   const std::vector<DatabaseRecord>& databases() const { return databases_; }
+  const std::vector<TokenRecord>& tokens() const { return tokens_; }
 
-  // Makes it durable that this database's folder exists. REQUIRES: there is such a database.
-  Status mark_ready(const Uuid& id);
+  // Each is durable when it returns, and changes nothing that is seen here if it fails.
+  // Adds the record, or replaces the one with its id.
+  Status put(const DatabaseRecord& record);
+  Status put(const TokenRecord& record);
+  // Nothing happens if there is no such record.
+  Status erase(const Uuid& database);
+  Status erase(TokenId token);
 
   Status close() { return database_->close(); }
 
@@ -50,12 +41,14 @@ class Catalog {
   Status create(Clock& clock);
   Status load();
   // kNotFound if there is no store record.
-  Status load_store_record(const ReadView& view);
+  Status load_store(const ReadView& view);
+  Status write(const std::string& key, const std::string& value);
+  Status erase_key(const std::string& key);
 
   std::unique_ptr<Database> database_;
-  Uuid store_id_;
-  SigningKey signing_key_{};
+  StoreRecord store_;
   std::vector<DatabaseRecord> databases_;
+  std::vector<TokenRecord> tokens_;
 };
 
 }  // namespace tidemark::host

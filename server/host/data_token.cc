@@ -1,5 +1,5 @@
-// token = base64url without padding of: version (1), database id (16), rights (1), expires_at_ms (8,
-// little-endian), HMAC-SHA256 over all before it (32).
+// token = base64url without padding of: version (1), database id (16), rights (1), access token's id (8),
+// expires_at_ms (8), HMAC-SHA256 over all before it (32); integers little-endian.
 //
 // Every data-path request brings its token, mostly the same few. So tokens that were found good are kept in a
 // small table of fixed size (by hash, newest wins); a hit costs one comparison instead of a MAC, which
@@ -14,56 +14,16 @@
 #include "engine/base/coding.h"
 #include "engine/base/hash.h"
 #include "engine/io/sync.h"
+#include "server/host/base64url.h"
 
 namespace tidemark::host {
 namespace {
 
 constexpr uint8_t kVersion = 1;
-constexpr size_t kClaimsBytes = 1 + 16 + 1 + 8;
+constexpr size_t kClaimsBytes = 1 + 16 + 1 + 8 + 8;
 constexpr size_t kMacBytes = 32;
 constexpr size_t kTokenBytes = kClaimsBytes + kMacBytes;
-constexpr size_t kTokenChars = (kTokenBytes * 8 + 5) / 6;
-constexpr char kAlphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
-
-std::string base64url(std::string_view bytes) {
-  std::string out;
-  out.reserve(kTokenChars);
-  uint32_t pending = 0;
-  int bits = 0;
-  for (const char c : bytes) {
-    pending = pending << 8 | static_cast<uint8_t>(c);
-    for (bits += 8; bits >= 6; bits -= 6) out.push_back(kAlphabet[pending >> (bits - 6) & 63]);
-  }
-  if (bits > 0) out.push_back(kAlphabet[pending << (6 - bits) & 63]);
-  return out;
-}
-
-int base64url_digit(char c) {
-  if (c >= 'A' && c <= 'Z') return c - 'A';
-  if (c >= 'a' && c <= 'z') return c - 'a' + 26;
-  if (c >= '0' && c <= '9') return c - '0' + 52;
-  if (c == '-') return 62;
-  return c == '_' ? 63 : -1;
-}
-
-// Only what base64url() gives: the unused bits of the last digit are zero, so each token has one spelling.
-std::optional<std::string> from_base64url(std::string_view chars) {
-  std::string out;
-  uint32_t pending = 0;
-  int bits = 0;
-  for (const char c : chars) {
-    const int digit = base64url_digit(c);
-    if (digit < 0) return std::nullopt;
-    pending = pending << 6 | static_cast<uint32_t>(digit);
-    bits += 6;
-    if (bits >= 8) {
-      bits -= 8;
-      out.push_back(static_cast<char>(pending >> bits));
-    }
-  }
-  if ((pending & ((1u << bits) - 1)) != 0) return std::nullopt;
-  return out;
-}
+constexpr size_t kTokenChars = base64url_chars(kTokenBytes);
 
 std::array<uint8_t, kMacBytes> mac_of(const SigningKey& key, std::string_view bytes) {
   std::array<uint8_t, kMacBytes> out;
@@ -99,9 +59,9 @@ DataTokens::~DataTokens() {
   OPENSSL_cleanse(key_.data(), key_.size());
 }
 
-DataTokens::Issued DataTokens::issue(const Uuid& database, Rights rights) const {
+DataTokens::Issued DataTokens::issue(const Uuid& database, Rights rights, TokenId access_token) const {
   const int64_t expires_at_ms = clock_.wall_us() / 1000 + kLifetimeMs;
-  return {sign({database, rights, expires_at_ms}), expires_at_ms};
+  return {sign({database, rights, access_token, expires_at_ms}), expires_at_ms};
 }
 
 std::string DataTokens::sign(const DataClaims& claims) const {
@@ -110,10 +70,17 @@ std::string DataTokens::sign(const DataClaims& claims) const {
   bytes.push_back(static_cast<char>(kVersion));
   bytes.append(claims.database.raw());
   bytes.push_back(static_cast<char>(claims.rights));
+  put_le64(bytes, claims.access_token.number);
   put_le64(bytes, static_cast<uint64_t>(claims.expires_at_ms));
   const auto mac = mac_of(key_, bytes);
   bytes.append(reinterpret_cast<const char*>(mac.data()), mac.size());
   return base64url(bytes);
+}
+
+TokenId DataTokens::id_of_unrecorded(const TokenHash& hash) const {
+  // No claims start like this.
+  const std::string bytes = "access token" + std::string(hash.begin(), hash.end());
+  return {load_le64(reinterpret_cast<const char*>(mac_of(key_, bytes).data()))};
 }
 
 std::optional<DataClaims> DataTokens::verify(std::string_view token) const {
@@ -148,8 +115,12 @@ std::optional<DataClaims> DataTokens::verify_signature(std::string_view token) c
   DataClaims claims;
   claims.database = *Uuid::from_raw(reader.raw(16));
   const uint8_t rights = reader.u8();
-  if (rights != static_cast<uint8_t>(Rights::kReadWrite)) return std::nullopt;
+  if (rights != static_cast<uint8_t>(Rights::kReadWrite) &&
+      rights != static_cast<uint8_t>(Rights::kReadOnly)) {
+    return std::nullopt;
+  }
   claims.rights = static_cast<Rights>(rights);
+  claims.access_token.number = reader.le64();
   claims.expires_at_ms = static_cast<int64_t>(reader.le64());
   return claims;
 }

@@ -1,6 +1,7 @@
 // The tokens that metadata exchange hands out for the data path. They need no record on the server: each says
-// which database it opens, with which rights and until when, under a signature by the store's own key, so
-// they survive a restart. The form is opaque to clients and may change; see docs/formats/keyspace.md.
+// which database it opens, with which rights and until when, and which access token it was given for, under a
+// signature by the store's own key, so they survive a restart. The form is opaque to clients and may change;
+// see docs/formats/keyspace.md.
 #pragma once
 
 #include <array>
@@ -11,18 +12,16 @@
 #include <string_view>
 
 #include "engine/io/clock.h"
+#include "server/host/access_token.h"
+#include "server/host/grant.h"
 #include "server/host/uuid.h"
 
 namespace tidemark::host {
 
-// Stored in tokens; do not change.
-enum class Rights : uint8_t {
-  kReadWrite = 1,
-};
-
 struct DataClaims {
   Uuid database;
   Rights rights = Rights::kReadWrite;
+  TokenId access_token;       // whoever uses this token must look whether that one still counts
   int64_t expires_at_ms = 0;  // milliseconds since 1970; from then on the token is refused
 };
 
@@ -42,8 +41,12 @@ class DataTokens {
     int64_t expires_at_ms;
   };
   // A token for `database`, good for kLifetimeMs from now.
-  Issued issue(const Uuid& database, Rights rights) const;
+  Issued issue(const Uuid& database, Rights rights, TokenId access_token) const;
   std::string sign(const DataClaims& claims) const;
+
+  // An id for an access token that has no record: always the same for the same token and key, and of no help
+  // to who wants to guess the token.
+  TokenId id_of_unrecorded(const TokenHash& hash) const;
 
   // What the token grants, or nothing if it was not signed with this key, was altered or has expired.
   std::optional<DataClaims> verify(std::string_view token) const;

@@ -1,8 +1,11 @@
 // Making a store must survive a crash at any point. The catalog comes first: its one first commit records the
 // store and the database `default` as being made. Then the database's folder is made, and then the record
 // says so. A crash in between leaves an empty catalog, or a record in state kCreating, and the next opening
-// goes on from there. A database in state kReady is never made anew: if its folder is missing, that is an
-// error and not an empty database.
+// goes on from there. Further databases are made the same way. A database in state kReady is never made anew:
+// if its folder is missing, that is an error and not an empty database.
+//
+// Requests look into the directory, which is made anew after each change of the catalog and replaced as a
+// whole: what is not in it can no longer be found, whoever has found it before finishes. Changes: changes.cc.
 #include "server/host/host.h"
 
 #include <algorithm>
@@ -15,13 +18,15 @@ namespace {
 
 constexpr char kCatalogDir[] = "catalog";
 constexpr char kDatabasesDir[] = "databases";
+constexpr int64_t kIdleUs = int64_t{5} * 60 * 1'000'000;
+constexpr int64_t kCloseWaitUs = int64_t{60} * 1'000'000;
 // What may lie in a folder that becomes a store: the folder that ext4 makes at the root of each disk, and the
 // access token that an operator keeps with the data.
 constexpr std::array<std::string_view, 2> kToleratedNames = {"lost+found", "access-token"};
 
-std::string without_trailing_slashes(std::string path) {
-  while (path.size() > 1 && path.ends_with('/')) path.pop_back();
-  return path;
+HostOptions prepared(HostOptions options) {
+  while (options.data_dir.size() > 1 && options.data_dir.ends_with('/')) options.data_dir.pop_back();
+  return options;
 }
 
 // One sentence about the folder out of an error from below.
@@ -46,9 +51,10 @@ bool contains(const std::vector<std::string>& names, std::string_view name) {
 }
 
 // Makes the folder if it is missing, and says whether the catalog may be made in it.
-Result<bool> prepare_dir(FileSystem& fs, const std::string& dir) {
+Result<bool> prepare_dir(FileSystem& fs, const std::string& dir, bool create_if_missing) {
   TM_ASSIGN(const bool exists, fs.exists(dir));
   if (!exists) {
+    if (!create_if_missing) return fail(ErrorCode::kNotFound, "there is no such folder");
     const std::string parent = parent_dir(dir);
     TM_ASSIGN(const bool has_parent, fs.exists(parent));
     if (!has_parent) {
@@ -65,6 +71,7 @@ Result<bool> prepare_dir(FileSystem& fs, const std::string& dir) {
     return fail(ErrorCode::kCorruption, "it holds databases but no catalog");
   }
   if (contains(names, kCatalogDir)) return true;
+  if (!create_if_missing) return fail(ErrorCode::kNotFound, "there is no store in it");
   for (const std::string& name : names) {
     if (std::ranges::find(kToleratedNames, name) != kToleratedNames.end()) continue;
     return fail(ErrorCode::kInvalidArgument, "it has no catalog, but holds other files ('" + name + "')");
@@ -75,84 +82,201 @@ Result<bool> prepare_dir(FileSystem& fs, const std::string& dir) {
 }  // namespace
 
 Result<std::unique_ptr<Host>> Host::open(Engine& engine, const HostOptions& given) {
-  TM_CHECK(given.access_token.size() >= kMinAccessTokenChars);
-  HostOptions options = given;
-  options.data_dir = without_trailing_slashes(options.data_dir);
+  TM_CHECK(given.access_token.empty() || given.access_token.size() >= kMinAccessTokenChars);
+  const HostOptions options = prepared(given);
   const std::string& dir = options.data_dir;
-  FileSystem& fs = engine.file_system();
 
-  const Result<bool> may_create = prepare_dir(fs, dir);
+  const Result<bool> may_create = prepare_dir(engine.file_system(), dir, options.create_if_missing);
   if (!may_create) return std::unexpected(explain(dir, may_create.error()));
-  Result<std::unique_ptr<Catalog>> catalog = Catalog::open(engine, dir + "/" + kCatalogDir, *may_create);
+  Result<std::unique_ptr<Catalog>> catalog = Catalog::open(engine, catalog_dir(dir), *may_create);
   if (!catalog) return std::unexpected(explain(dir, catalog.error()));
 
   std::unique_ptr<Host> host(new Host(engine, options, std::move(*catalog)));
-  const Status opened = host->open_databases(options);
+  const Status opened = host->open_databases();
   if (!opened) return std::unexpected(explain(dir, opened.error()));
   return host;
 }
 
 Host::Host(Engine& engine, const HostOptions& options, std::unique_ptr<Catalog> catalog)
     : engine_(engine),
-      limits_(options.limits),
-      catalog_(std::move(catalog)),
-      access_token_(options.access_token),
-      data_tokens_(catalog_->signing_key(), engine.clock()) {}
+      options_(options),
+      databases_dir_(options.data_dir + "/" + kDatabasesDir),
+      data_tokens_(catalog->signing_key(), engine.clock()),
+      catalog_(std::move(catalog)) {
+  if (options.access_token.empty()) return;
+  access_token_.emplace(options.access_token);
+  Grant grant;
+  grant.token = data_tokens_.id_of_unrecorded(access_token_->hash());
+  grant.all_databases = true;
+  own_grant_ = std::make_shared<const Grant>(std::move(grant));
+}
 
-Status Host::open_databases(const HostOptions& options) {
+Host::~Host() {
+  (void)close();
+}
+
+Status Host::open_databases() {
+  MutexLock lock(mutex_);
   FileSystem& fs = engine_.file_system();
-  const std::string parent = options.data_dir + "/" + kDatabasesDir;
-  TM_TRY(fs.create_dir(parent));
-  TM_TRY(fs.sync_dir(options.data_dir));
+  TM_TRY(fs.create_dir(databases_dir_));
+  TM_TRY(fs.sync_dir(options_.data_dir));
 
   const std::vector<DatabaseRecord> records = catalog_->databases();
-  for (const DatabaseRecord& record : records) {
+  const auto present = std::ranges::count_if(records, [](const DatabaseRecord& one) { return !one.gone(); });
+  const bool open_all = static_cast<size_t>(present) <= options_.open_at_start;
+  for (DatabaseRecord record : records) {
+    add_slot(record);
+    if (record.gone()) continue;
+    const auto explain_database = [&](const Error& error) {
+      return fail_within("database '" + record.name + "'", error);
+    };
     const bool creating = record.state == DatabaseState::kCreating;
-    DatabaseOptions database_options = options.database;
-    database_options.create_if_missing = creating;
-    Result<std::unique_ptr<Database>> database =
-        Database::open(engine_, parent + "/" + record.id.text(), database_options);
-    if (!database) return fail_within("database '" + record.name + "'", database.error());
-    if (creating) {
-      TM_TRY(fs.sync_dir(parent));
-      TM_TRY(catalog_->mark_ready(record.id));
-      if (options.log) {
-        options.log(LogLevel::kInfo, "made the database '" + record.name + "' with id " + record.id.text());
-      }
+    if (creating || open_all) {
+      Result<std::unique_ptr<HostedDatabase>> database =
+          creating ? make(record) : open_files(record.id, false);
+      if (!database) return explain_database(database.error());
+      slots_.at(record.id)->adopt(std::move(*database));
+    } else {
+      TM_ASSIGN(const bool there, fs.exists(dir_of(record.id)));
+      if (!there) return explain_database({ErrorCode::kNotFound, "its folder is gone"});
     }
-    databases_.push_back(std::make_shared<HostedDatabase>(engine_, record, std::move(*database), limits_));
   }
+  publish();
   return {};
 }
 
-std::shared_ptr<HostedDatabase> Host::find(std::string_view name) const {
-  const auto place = std::ranges::find_if(databases_, [&](const auto& one) { return one->name() == name; });
-  return place == databases_.end() ? nullptr : *place;
+Result<std::unique_ptr<HostedDatabase>> Host::open_files(const Uuid& id, bool create) {
+  DatabaseOptions options = options_.database;
+  options.create_if_missing = create;
+  TM_ASSIGN(std::unique_ptr<Database> database, Database::open(engine_, dir_of(id), options));
+  return std::make_unique<HostedDatabase>(engine_, id, std::move(database), options_.limits);
 }
 
-std::shared_ptr<HostedDatabase> Host::find(const Uuid& id) const {
-  const auto place = std::ranges::find_if(databases_, [&](const auto& one) { return one->id() == id; });
-  return place == databases_.end() ? nullptr : *place;
+void Host::add_slot(const DatabaseRecord& record) {
+  auto slot = std::make_shared<DatabaseSlot>(
+      engine_, record.name, [this, id = record.id] { return open_files(id, false); }, options_.log);
+  if (record.gone()) slot->retire();
+  slots_[record.id] = std::move(slot);
 }
 
-bool Host::may_open(std::string_view access_token, const HostedDatabase&) const {
-  return access_token_.matches(access_token);
+void Host::publish() {
+  auto directory = std::make_shared<Directory>();
+  for (const DatabaseRecord& record : catalog_->databases()) {
+    if (record.state != DatabaseState::kReady) continue;
+    directory->ids.emplace(record.name, record.id);
+    directory->databases.emplace(record.id, slots_.at(record.id));
+  }
+  for (const TokenRecord& token : catalog_->tokens()) {
+    directory->grants.emplace(token.hash, std::make_shared<const Grant>(token.grant));
+    directory->token_ids.insert(token.grant.token.number);
+  }
+  if (own_grant_) directory->token_ids.insert(own_grant_->token.number);
+  directory_.publish(std::move(directory));
+}
+
+std::shared_ptr<const Grant> Host::authenticate(std::string_view access_token) const {
+  const TokenHash hash = hash_token(access_token);
+  if (access_token_ && access_token_->matches(hash)) return own_grant_;
+  return directory_.with([&](const Directory& directory) -> std::shared_ptr<const Grant> {
+    const auto place = directory.grants.find(hash);
+    return place == directory.grants.end() ? nullptr : place->second;
+  });
+}
+
+DataTokens::Issued Host::issue(const Grant& grant, const Uuid& database) const {
+  return data_tokens_.issue(database, grant.rights, grant.token);
+}
+
+std::optional<DataAccess> Host::admit(std::string_view data_token) const {
+  const std::optional<DataClaims> claims = data_tokens_.verify(data_token);
+  if (!claims) return std::nullopt;
+  return directory_.with([&](const Directory& directory) -> std::optional<DataAccess> {
+    if (!directory.token_ids.contains(claims->access_token.number)) return std::nullopt;
+    DataAccess access;
+    access.claims = *claims;
+    const auto place = directory.databases.find(claims->database);
+    access.exists = place != directory.databases.end();
+    if (access.exists) access.database = place->second->get();
+    return access;
+  });
+}
+
+bool Host::counts(const DataClaims& claims) const {
+  if (claims.expires_at_ms <= engine_.clock().wall_us() / 1000) return false;
+  return directory_.with([&](const Directory& directory) {
+    return directory.token_ids.contains(claims.access_token.number) &&
+           directory.databases.contains(claims.database);
+  });
+}
+
+std::vector<DatabaseRef> Host::opened() const {
+  return directory_.with([](const Directory& directory) {
+    std::vector<DatabaseRef> open;
+    for (const auto& [id, slot] : directory.databases)
+      if (DatabaseRef database = slot->peek()) open.push_back(std::move(database));
+    return open;
+  });
 }
 
 void Host::poll() {
-  for (const auto& database : databases_) database->store().expiry().poll();
+  for (const DatabaseRef& database : opened()) database->store().expiry().poll(database);
+}
+
+std::optional<Uuid> Host::id_of(std::string_view name) const {
+  return directory_.with([&](const Directory& directory) -> std::optional<Uuid> {
+    const auto place = directory.ids.find(name);
+    if (place == directory.ids.end()) return std::nullopt;
+    return place->second;
+  });
+}
+
+std::shared_ptr<DatabaseSlot> Host::slot_of(const Uuid& database) const {
+  return directory_.with([&](const Directory& directory) -> std::shared_ptr<DatabaseSlot> {
+    const auto place = directory.databases.find(database);
+    return place == directory.databases.end() ? nullptr : place->second;
+  });
+}
+
+DatabaseRef Host::find(std::string_view name) const {
+  const std::optional<Uuid> id = id_of(name);
+  return id ? find(*id) : nullptr;
+}
+
+DatabaseRef Host::find(const Uuid& database) const {
+  const std::shared_ptr<DatabaseSlot> slot = slot_of(database);
+  return slot ? slot->get() : nullptr;
+}
+
+void Host::open_database(const Uuid& database, DatabaseSlot::OpenDone done) {
+  const std::shared_ptr<DatabaseSlot> slot = slot_of(database);
+  if (!slot) return done(fail(ErrorCode::kNotFound, "the database was deleted"));
+  slot->open(std::move(done));
+}
+
+void Host::maintain() {
+  const Result<size_t> purged = purge_deleted(engine_.clock().wall_us() / 1000 - kKeepDeletedMs);
+  if (!purged && options_.log) {
+    options_.log(LogLevel::kWarning, "a deleted database cannot be removed yet: " + purged.error().message);
+  }
+  MutexLock lock(mutex_);
+  for (const auto& [id, slot] : slots_) slot->close_if_idle(kIdleUs);
 }
 
 Status Host::close() {
+  MutexLock lock(mutex_);
+  if (std::exchange(closed_, true)) return {};
   Status first;
   const auto keep = [&first](Status status) {
     if (first && !status) first = std::move(status);
   };
-  for (const auto& database : databases_) {
-    database->store().expiry().stop();
-    keep(database->database().close());
+  directory_.publish(std::make_shared<Directory>());
+  for (const auto& [id, slot] : slots_) slot->retire();
+  for (const auto& [id, slot] : slots_) {
+    while (!slot->wait_closed(kCloseWaitUs)) {
+    }
+    keep(slot->close_status());
   }
-  databases_.clear();
+  slots_.clear();
   keep(catalog_->close());
   return first;
 }

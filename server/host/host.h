@@ -1,100 +1,180 @@
-// A store: one data folder that holds databases, found by name and by id.
+// A store: one data folder that holds databases, and the tokens that open them.
 //
 //   <data folder>/catalog/           what the store knows about itself (catalog.h); its lock guards all
 //   <data folder>/databases/<uuid>/  one engine database each
 //
-// For now there is one database, named `default` and made with the store.
+// Databases and tokens may be made and removed while others use the store. A database is opened when it is
+// first used, and closed after some idle minutes.
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 #include <vector>
 
 #include "engine/base/log.h"
 #include "engine/database.h"
+#include "engine/io/sync.h"
 #include "server/host/access_token.h"
 #include "server/host/catalog.h"
 #include "server/host/data_token.h"
-#include "server/kv/store.h"
+#include "server/host/database_name.h"
+#include "server/host/directory.h"
+#include "server/host/hosted_database.h"
+#include "server/host/published.h"
 
 namespace tidemark::host {
 
 struct HostOptions {
   std::string data_dir;
-  std::string access_token;  // opens every database; at least kMinAccessTokenChars long
+  // Opens every database; at least kMinAccessTokenChars long, or empty: only stored tokens open anything.
+  std::string access_token;
   DatabaseOptions database;  // of every database; create_if_missing is ignored
   kv::Limits limits;
+  bool create_if_missing = true;
+  // A store with at most so many databases opens all of them at its start, so that damage shows at once.
+  size_t open_at_start = 16;
+  // How long removing a database waits for those who still use it.
+  int64_t purge_wait_us = 5'000'000;
   LogSink log;  // may be empty
 };
 
-// An open database. Whoever works on it holds a shared_ptr, and lets go before Host::close().
-class HostedDatabase {
- public:
-  HostedDatabase(Engine& engine, DatabaseRecord record, std::unique_ptr<Database> database,
-                 const kv::Limits& limits)
-      : record_(std::move(record)),
-        id_text_(record_.id.text()),
-        database_(std::move(database)),
-        store_(engine, *database_, limits) {}
-
-  // The id that clients see. The engine's own id names a line of history and is another one.
-  const Uuid& id() const { return record_.id; }
-  const std::string& id_text() const { return id_text_; }
-  const std::string& name() const { return record_.name; }
-  Database& database() { return *database_; }
-  kv::Store& store() { return store_; }
-
- private:
-  DatabaseRecord record_;
-  std::string id_text_;
-  std::unique_ptr<Database> database_;
-  kv::Store store_;
+// What the bearer of a data-path token may work on.
+struct DataAccess {
+  DataClaims claims;
+  bool exists = false;   // whether the database is still there
+  DatabaseRef database;  // null if it is not open
 };
 
-// Any thread, but for open() and close().
+// A token to be made.
+struct TokenRequest {
+  std::vector<std::string> databases;  // names
+  bool all_databases = false;          // instead of names
+  Rights rights = Rights::kReadWrite;
+  std::string label;  // at most kMaxLabelBytes of UTF-8, without control characters
+};
+
+struct NewToken {
+  TokenRecord record;
+  std::string secret;  // the token itself; kept nowhere
+};
+
+// Any thread, but for open() and close(). What changes the store blocks on the disk, and runs one at a time.
 class Host {
  public:
-  // Opens the store, after recovery if need be; makes it if the folder is missing (its parent must exist) or
-  // empty. Every error is one line that names the folder. kLocked: in use by another process;
-  // kInvalidArgument: the folder holds something else; kNewerFormat; kCorruption; kNotFound: no parent, or a
-  // database's folder is gone; kIo: the system refused (not writable, say). `engine` must outlive it.
+  static constexpr size_t kMaxLabelBytes = 100;
+  // How long a deleted database can be brought back, by the wall clock.
+  static constexpr int64_t kKeepDeletedMs = int64_t{7} * 24 * 3600 * 1000;
+
+  // Opens the store, after recovery if need be; makes it, if that is asked for, when the folder is missing
+  // (its parent must exist) or empty. Every error is one line that names the folder. kLocked: in use by
+  // another process; kInvalidArgument: the folder holds something else; kNewerFormat; kCorruption; kNotFound:
+  // no parent, no store, or a database's folder is gone; kIo: the system refused (not writable, say).
+  // `engine` must outlive it.
   static Result<std::unique_ptr<Host>> open(Engine& engine, const HostOptions& options);
+  // As close(), and drops errors.
+  ~Host();
+  // The folder that a store has from its first moment on.
+  static std::string catalog_dir(const std::string& data_dir) { return data_dir + "/catalog"; }
 
   Engine& engine() { return engine_; }
   // Of every database.
-  const kv::Limits& limits() const { return limits_; }
-  // Null if there is none.
-  std::shared_ptr<HostedDatabase> find(std::string_view name) const;
-  std::shared_ptr<HostedDatabase> find(const Uuid& id) const;
+  const kv::Limits& limits() const { return options_.limits; }
 
   // Those that are open now.
-  std::vector<std::shared_ptr<HostedDatabase>> open_databases() const { return databases_; }
+  std::vector<DatabaseRef> opened() const;
+  // For requests: none of these blocks.
 
-  // Whether this access token opens everything, as its operator's does. Takes as long as may_open().
-  bool is_operator(std::string_view access_token) const { return access_token_.matches(access_token); }
-  // Whether this access token opens the database. Takes the same time for every token of the same length.
-  bool may_open(std::string_view access_token, const HostedDatabase& database) const;
-  const DataTokens& data_tokens() const { return data_tokens_; }
+  // What this access token opens; null if it is none of the store's. Takes the same time for every token of
+  // the same length.
+  std::shared_ptr<const Grant> authenticate(std::string_view access_token) const;
+  // A data-path token for a database that the grant opens.
+  DataTokens::Issued issue(const Grant& grant, const Uuid& database) const;
+  // Nothing if the data-path token is not good, or the access token that it was given for counts no more.
+  std::optional<DataAccess> admit(std::string_view data_token) const;
+  // Whether a data-path token with these claims is still good, and its database there.
+  bool counts(const DataClaims& claims) const;
+  // Nothing if there is none of this name.
+  std::optional<Uuid> id_of(std::string_view name) const;
+  bool exists(const Uuid& database) const { return slot_of(database) != nullptr; }
+  // Null if there is none, or it is not open.
+  DatabaseRef find(std::string_view name) const;
+  DatabaseRef find(const Uuid& database) const;
+  // Opens it on the read lane if it is not open, and tells `done`, before it returns or later. kNotFound if
+  // there is none; other errors: those of Database::open.
+  void open_database(const Uuid& database, DatabaseSlot::OpenDone done);
+
+  // For administration. Errors are sentences for people. kInvalidArgument: a name that will not do or is
+  // taken; kNotFound: there is nothing of that name or id.
+
+  // With those that are deleted; by name, then by age.
+  std::vector<DatabaseRecord> databases() const;
+  Result<DatabaseRecord> create_database(const std::string& name);
+  Result<DatabaseRecord> rename_database(const std::string& name, const std::string& new_name);
+  // It can be brought back for kKeepDeletedMs. Requests under way are finished.
+  Result<DatabaseRecord> delete_database(const std::string& name);
+  // The one deleted last of that name, or the one of that id.
+  Result<DatabaseRecord> undelete_database(const std::string& name_or_id);
+  // Removes a deleted one for good. kLocked if somebody is still using it: then it is removed by a later
+  // purge, and cannot be brought back either.
+  Result<DatabaseRecord> purge_database(const std::string& name_or_id);
+  // Removes for good what was deleted before `deleted_before_ms` (since 1970), or whose removal was
+  // interrupted. How many; the first error, after all were tried.
+  Result<size_t> purge_deleted(int64_t deleted_before_ms);
+
+  // By age.
+  std::vector<TokenRecord> tokens() const;
+  Result<NewToken> create_token(const TokenRequest& request);
+  // It opens nothing any more when this returns. Requests that were let in before are finished.
+  Result<TokenRecord> revoke_token(TokenId id);
+
+  // To be called about once a minute: removes what has been deleted long enough, closes idle databases.
+  void maintain();
 
   // To be called several times a second: begins what is due in the databases (expiry). Does not block.
   void poll();
 
   // Closes every database, then the catalog. REQUIRES: no other user of the host or its databases is left.
-  // The first error, after everything was tried.
+  // The first error, after everything was tried. Calling it twice does nothing.
   Status close();
 
  private:
   Host(Engine& engine, const HostOptions& options, std::unique_ptr<Catalog> catalog);
-  Status open_databases(const HostOptions& options);
+
+  Status open_databases();
+  // Null if there is no such database.
+  std::shared_ptr<DatabaseSlot> slot_of(const Uuid& database) const;
+  std::string dir_of(const Uuid& id) const { return databases_dir_ + "/" + id.text(); }
+  Result<std::unique_ptr<HostedDatabase>> open_files(const Uuid& id, bool create);
+  void add_slot(const DatabaseRecord& record) TM_REQUIRES(mutex_);
+  Result<std::unique_ptr<HostedDatabase>> make(DatabaseRecord& record) TM_REQUIRES(mutex_);
+  Status remove(const DatabaseRecord& record) TM_REQUIRES(mutex_);
+  Status purge(DatabaseRecord record) TM_REQUIRES(mutex_);
+  // Of the records.
+  void publish() TM_REQUIRES(mutex_);
+  // Null if there is none.
+  const DatabaseRecord* find_present(std::string_view name) const TM_REQUIRES(mutex_);
+  Result<DatabaseRecord> get_present(const std::string& name) const TM_REQUIRES(mutex_);
+  Result<DatabaseRecord> get_deleted(const std::string& name_or_id) const TM_REQUIRES(mutex_);
+  Status check_free(const std::string& name) const TM_REQUIRES(mutex_);
+  Status check_open() const TM_REQUIRES(mutex_);
+  void log(const std::string& line) const;
 
   Engine& engine_;
-  const kv::Limits limits_;
-  std::unique_ptr<Catalog> catalog_;
-  AccessToken access_token_;
-  DataTokens data_tokens_;
-  // Fixed after open(), hence without a lock; few, hence searched one by one.
-  std::vector<std::shared_ptr<HostedDatabase>> databases_;
+  const HostOptions options_;
+  const std::string databases_dir_;
+  const DataTokens data_tokens_;
+  std::optional<AccessToken> access_token_;
+  std::shared_ptr<const Grant> own_grant_;  // of access_token_; null without
+  Published<Directory> directory_;
+
+  mutable Mutex mutex_;
+  std::unique_ptr<Catalog> catalog_ TM_GUARDED_BY(mutex_);
+  // Of every record.
+  std::unordered_map<Uuid, std::shared_ptr<DatabaseSlot>, UuidHash> slots_ TM_GUARDED_BY(mutex_);
+  bool closed_ TM_GUARDED_BY(mutex_) = false;
 };
 
 }  // namespace tidemark::host

@@ -7,6 +7,7 @@
 #include <string>
 #include <string_view>
 
+#include "engine/base/coding.h"
 #include "engine/base/status.h"
 
 namespace tidemark::host {
@@ -21,6 +22,14 @@ struct Uuid {
   static std::optional<Uuid> from_text(std::string_view text);
   // Nothing unless `raw` has 16 bytes.
   static std::optional<Uuid> from_raw(std::string_view raw);
+};
+
+// For tables of random ids.
+struct UuidHash {
+  size_t operator()(const Uuid& id) const {
+    return load_le64(reinterpret_cast<const char*>(id.bytes.data())) ^
+           load_le64(reinterpret_cast<const char*>(id.bytes.data()) + 8);
+  }
 };
 
 // Fills `out` with bytes fit for secrets. kIo if the machine has none to give.

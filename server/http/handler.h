@@ -31,7 +31,7 @@ class BodySource {
   virtual ~BodySource() = default;
   enum class Next {
     kPiece,    // `piece` holds the next one, not empty
-    kNothing,  // nothing for now; Responder's waker says when to ask again
+    kNothing,  // nothing for now; Responder's waker says when to ask again, as does the time for a keep-alive
     kEnd,
   };
   // On the connection's network thread; must not block. `piece` comes empty.

@@ -98,7 +98,7 @@ class Http1Session final : public Session {
   void tick() override {
     const Options& o = peer_.loop.options;
     const int64_t waited = peer_.loop.now_ms - since_ms_;
-    if (state_ == State::kStreaming && waited >= o.keep_alive_ms) keep_alive_due_ = true;
+    if (state_ == State::kStreaming && waited >= o.keep_alive_ms) source_ready_ = keep_alive_due_ = true;
     if (state_ != State::kReceiving) return;
     if (!started_) {
       if (waited <= o.http1_idle_timeout_ms) return;

@@ -119,25 +119,24 @@ int64_t ExpirySweeper::lag_ms() const {
   return next == 0 ? 0 : std::max<int64_t>(now_ms() - next, 0);
 }
 
-void ExpirySweeper::poll() {
+void ExpirySweeper::poll(std::shared_ptr<const void> owner) {
   if (next_ms_.load(std::memory_order_relaxed) > now_ms()) return;
   {
     MutexLock lock(mutex_);
     if (running_ || stopped_ || now_ms() < not_before_ms_) return;
     running_ = true;
+    owner_ = std::move(owner);
   }
   engine_.executor().post(Lane::kRead, [this] { step(); });
 }
 
 void ExpirySweeper::step() {
+  bool stopped;
   {
     MutexLock lock(mutex_);
-    if (stopped_) {
-      running_ = false;
-      idle_.notify_all();
-      return;
-    }
+    stopped = stopped_;
   }
+  if (stopped) return finish(resume_.empty() ? now_ms() : expiry_of(resume_), 0);
   // Where the sweep goes on, lest it walk over what it has deleted; earlier if a commit has put something
   // there since. Commits from here on lower it again by themselves, those before are in the index.
   const int64_t noted_ms = next_ms_.exchange(kNever);
@@ -159,16 +158,27 @@ void ExpirySweeper::step() {
 void ExpirySweeper::finish(int64_t next_ms, int64_t pause_ms) {
   resume_.clear();
   sweeping_ms_.store(kNever, std::memory_order_relaxed);
+  std::shared_ptr<const void> owner;  // let go last: this object may go with it
   MutexLock lock(mutex_);
   note(next_ms);
   not_before_ms_ = now_ms() + pause_ms;
   running_ = false;
+  owner = std::move(owner_);
   idle_.notify_all();
 }
 
 void ExpirySweeper::stop() {
   MutexLock lock(mutex_);
   stopped_ = true;
+}
+
+void ExpirySweeper::start() {
+  MutexLock lock(mutex_);
+  stopped_ = false;
+}
+
+void ExpirySweeper::wait_idle() {
+  MutexLock lock(mutex_);
   while (running_) idle_.wait(mutex_);
 }
 

@@ -4,6 +4,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -17,16 +18,19 @@ namespace tidemark::kv {
 class ExpirySweeper {
  public:
   ExpirySweeper(Engine& engine, Database& database, WatchHub& hub);
-  // REQUIRES: stop() was called, or poll() never.
+  // REQUIRES: nothing is under way.
   ~ExpirySweeper();
 
   // An entry that expires then was committed.
   void note(int64_t expire_at_ms);
   // To be called regularly: begins to delete in the background if something is due and that is not under way.
-  // Costs next to nothing otherwise.
-  void poll();
-  // Begins nothing any more and waits for what is under way.
+  // Costs next to nothing otherwise. `owner` is held until that is done.
+  void poll(std::shared_ptr<const void> owner);
+  // Begins nothing any more until start() is called, and ends what is under way soon. Does not wait for that.
   void stop();
+  void start();
+  // Waits until nothing is under way. REQUIRES: stop() was called; not on the read lane.
+  void wait_idle();
 
   // How long the oldest entry that is due has been waiting to be deleted, in milliseconds; 0: none is.
   int64_t lag_ms() const;
@@ -55,6 +59,7 @@ class ExpirySweeper {
   CondVar idle_;
   bool running_ TM_GUARDED_BY(mutex_) = false;
   bool stopped_ TM_GUARDED_BY(mutex_) = false;
+  std::shared_ptr<const void> owner_ TM_GUARDED_BY(mutex_);  // while running
   int64_t not_before_ms_ TM_GUARDED_BY(mutex_) = 0;
 };
 

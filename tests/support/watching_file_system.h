@@ -32,7 +32,9 @@ class WatchingFileSystem final : public FileSystem {
     kSync,
     kRename,
     kRemove,
-    kSyncDir
+    kSyncDir,
+    kCreateDir,
+    kRemoveDir
   };
   struct Call {
     Op op;
@@ -73,8 +75,14 @@ class WatchingFileSystem final : public FileSystem {
   Status rename(const std::string& from, const std::string& to) override;
   Status remove(const std::string& path) override;
   Status link(const std::string& existing, const std::string& name) override;
-  Status create_dir(const std::string& path) override { return base_.create_dir(path); }
-  Status remove_dir(const std::string& path) override { return base_.remove_dir(path); }
+  Status create_dir(const std::string& path) override {
+    TM_TRY(before({Op::kCreateDir, path, 0, 0}));
+    return base_.create_dir(path);
+  }
+  Status remove_dir(const std::string& path) override {
+    TM_TRY(before({Op::kRemoveDir, path, 0, 0}));
+    return base_.remove_dir(path);
+  }
   Status sync_dir(const std::string& path) override;
   Result<std::vector<std::string>> list_dir(const std::string& path) override { return base_.list_dir(path); }
   Result<bool> exists(const std::string& path) override { return base_.exists(path); }

@@ -91,7 +91,7 @@ class OperatorTest : public ::testing::Test {
   MetricsText metrics() { return parse_metrics(get(*operator_listener_, "/metrics").body); }
 
   H2Answer post(const std::string& path, const std::string& body) {
-    const auto issued = host_->data_tokens().issue(database_->id(), host::Rights::kReadWrite);
+    const auto issued = host_->issue(*host_->authenticate(kToken), database_->id());
     H2Client client(listener_->port());
     return client.ask({.path = path,
                        .body = body,
@@ -165,9 +165,7 @@ TEST_F(OperatorTest, MetricsNeedATokenOnTheMainPort) {
   EXPECT_EQ(get("/metrics").status, 401);
   EXPECT_EQ(get("/metrics", "the token of another").status, 401);
   // A token for the data path only.
-  EXPECT_EQ(
-      get("/metrics", host_->data_tokens().issue(database_->id(), host::Rights::kReadWrite).token).status,
-      401);
+  EXPECT_EQ(get("/metrics", host_->issue(*host_->authenticate(kToken), database_->id()).token).status, 401);
   const H2Answer answer = get("/metrics", kToken);
   EXPECT_EQ(answer.status, 200);
   EXPECT_EQ(answer.headers.at("content-type"), "text/plain; version=0.0.4; charset=utf-8");

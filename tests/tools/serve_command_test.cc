@@ -120,7 +120,7 @@ TEST_F(ServeCommand, TokenFromFileEnvironmentAndArgument) {
 }
 
 TEST_F(ServeCommand, TokensThatWillNotDo) {
-  EXPECT_NE(refusal({"serve"}).find("an access token is needed"), std::string::npos);
+  EXPECT_EQ(run({"serve"})->access_token, "");  // the store may have its own
   EXPECT_NE(refusal({"serve", "--access-token", "short"}).find("at least 12 characters"), std::string::npos);
   setenv(kAccessTokenVariable, "short", 1);
   EXPECT_NE(refusal({"serve"}).find(kAccessTokenVariable), std::string::npos);

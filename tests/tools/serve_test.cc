@@ -136,7 +136,7 @@ TEST_F(ServeTest, CheckConfigOpensNothing) {
   EXPECT_EQ(bad.end(0), 2);
   EXPECT_EQ(bad.out, "");
   const std::vector<std::string> lines = lines_of(bad.log);
-  ASSERT_EQ(lines.size(), 4u) << bad.log;
+  ASSERT_EQ(lines.size(), 3u) << bad.log;
   for (const std::string& line : lines) EXPECT_TRUE(line.starts_with("tidemark: ")) << line;
 }
 

@@ -37,7 +37,7 @@ class ServiceTest : public ::testing::Test {
     };
     service_ = std::make_unique<Service>(*host_, std::move(options));
     database_id_ = host_->find("default")->id();
-    data_token_ = host_->data_tokens().issue(database_id_, host::Rights::kReadWrite).token;
+    data_token_ = host_->issue(*host_->authenticate(kToken), database_id_).token;
     id_text_ = database_id_.text();
     authorization_ = "Bearer " + data_token_;
   }
@@ -268,11 +268,15 @@ TEST_F(ServiceTest, DataPathHeaders) {
 
 TEST_F(ServiceTest, ATokenOpensItsOwnDatabaseOnly) {
   const host::Uuid other = *host::random_uuid();
-  const std::string token = "Bearer " + host_->data_tokens().issue(other, host::Rights::kReadWrite).token;
+  const std::string token = "Bearer " + host_->issue(*host_->authenticate(kToken), other).token;
   pb::SnapshotRead message;
   Call call = data_call("/v2/snapshot_read", "");
   call.authorization = token;
-  expect_text(answer(call), 401, "Invalid access token.");
+  expect_text(answer(call), 400, "Invalid database id.");
+  // Of one that is not there (any more) it may know.
+  const std::string other_text = other.text();
+  call.database_id = other_text;
+  expect_text(answer(call), 404, "This database was deleted.");
 }
 
 TEST_F(ServiceTest, WritesAndReads) {

@@ -13,6 +13,8 @@ namespace {
 
 using test::TempFolder;
 
+constexpr char kToken[] = "the token of the test";
+
 class HostTest : public ::testing::Test {
  protected:
   HostTest() : engine_(Engine::create({}, {})) {}
@@ -20,7 +22,7 @@ class HostTest : public ::testing::Test {
   Result<std::unique_ptr<Host>> open(const std::string& dir) {
     HostOptions options;
     options.data_dir = dir;
-    options.access_token = "the token of the test";
+    options.access_token = kToken;
     return Host::open(*engine_, options);
   }
 
@@ -66,7 +68,7 @@ TEST_F(HostTest, ReopensWhatItMade) {
     ASSERT_TRUE(host.has_value()) << host.error().message;
     const auto database = (*host)->find("default");
     id = database->id();
-    token = (*host)->data_tokens().issue(id, Rights::kReadWrite).token;
+    token = (*host)->issue(*(*host)->authenticate(kToken), id).token;
     const CommitOutcome outcome = commit(
         database->database(),
         [](Transaction&) -> Result<CommitRequest::Decision> { return CommitRequest::Decision::kCommit; });
@@ -79,9 +81,9 @@ TEST_F(HostTest, ReopensWhatItMade) {
   ASSERT_TRUE(database);
   EXPECT_EQ(database->id(), id);
   EXPECT_GE(database->database().head(), head);
-  const auto claims = (*host)->data_tokens().verify(token);
-  ASSERT_TRUE(claims);
-  EXPECT_EQ(claims->database, id);
+  const auto access = (*host)->admit(token);
+  ASSERT_TRUE(access);
+  EXPECT_EQ(access->database, database);
 }
 
 TEST_F(HostTest, ClosesAndOpensAgain) {
@@ -112,15 +114,18 @@ TEST_F(HostTest, StoresDiffer) {
   ASSERT_TRUE(one.has_value() && other.has_value());
   const Uuid id = (*one)->find("default")->id();
   EXPECT_FALSE((*other)->find(id));
-  EXPECT_FALSE((*other)->data_tokens().verify((*one)->data_tokens().issue(id, Rights::kReadWrite).token));
+  EXPECT_FALSE((*other)->admit((*one)->issue(*(*one)->authenticate(kToken), id).token));
 }
 
 TEST_F(HostTest, OnlyTheAccessTokenOpens) {
   const auto host = open(folder_.path());
   ASSERT_TRUE(host.has_value());
-  const auto database = (*host)->find("default");
-  EXPECT_TRUE((*host)->may_open("the token of the test", *database));
-  EXPECT_FALSE((*host)->may_open("the token of the tesT", *database));
+  const auto grant = (*host)->authenticate("the token of the test");
+  ASSERT_TRUE(grant);
+  EXPECT_TRUE(grant->opens(*(*host)->id_of("default")));
+  EXPECT_EQ(grant->rights, Rights::kReadWrite);
+  EXPECT_FALSE((*host)->authenticate("the token of the tesT"));
+  EXPECT_FALSE((*host)->authenticate(""));
 }
 
 TEST_F(HostTest, ParentMissing) {
@@ -177,18 +182,13 @@ TEST_F(HostTest, ADamagedCatalogRecord) {
     ASSERT_TRUE(host.has_value());
     id = (*host)->find("default")->id().raw();
   }
-  const std::string records[] = {"", "\x01",
-                                 std::string("\x01\x02"
-                                             "12345678\x07"
-                                             "default",
-                                             18)
-                                     .substr(0, 15),
-                                 "\x01\x03"
-                                 "12345678\x01"
-                                 "x",
-                                 "\x01\x02"
-                                 "12345678\x01"
-                                 "xy"};
+  const std::string times = "1234567812345678";
+  const std::string records[] = {"",
+                                 "\x01",
+                                 "\x01\x02" + times + "\x07" + "defau",
+                                 "\x01\x05" + times + "\x01" + "x",
+                                 std::string("\x01\x00", 2) + times + "\x01" + "x",
+                                 "\x01\x02" + times + "\x01" + "xy"};
   for (const std::string& record : records) {
     {
       const auto catalog = Database::open(*engine_, folder_ / "catalog", {});

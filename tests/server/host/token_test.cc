@@ -1,6 +1,7 @@
 #include <gtest/gtest.h>
 
 #include "server/host/access_token.h"
+#include "server/host/base64url.h"
 #include "server/host/data_token.h"
 #include "server/host/uuid.h"
 #include "tests/server/kv/test_store.h"
@@ -15,6 +16,7 @@ Uuid uuid(const char* text) {
 }
 const Uuid kA = uuid("01234567-89ab-4def-8123-456789abcdef");
 const Uuid kB = uuid("01234567-89ab-4def-8123-456789abcdee");
+constexpr TokenId kToken{0x0123456789abcdef};
 
 SigningKey key_of(uint8_t fill) {
   SigningKey key;
@@ -24,38 +26,84 @@ SigningKey key_of(uint8_t fill) {
 
 TEST(AccessToken, OnlyTheTokenMatches) {
   const AccessToken token("a secret of some length");
-  EXPECT_TRUE(token.matches("a secret of some length"));
-  EXPECT_FALSE(token.matches("a secret of some lengtH"));
-  EXPECT_FALSE(token.matches("a secret of some length "));
-  EXPECT_FALSE(token.matches("a secret of some lengt"));
-  EXPECT_FALSE(token.matches(""));
+  EXPECT_TRUE(token.matches(hash_token("a secret of some length")));
+  EXPECT_FALSE(token.matches(hash_token("a secret of some lengtH")));
+  EXPECT_FALSE(token.matches(hash_token("a secret of some length ")));
+  EXPECT_FALSE(token.matches(hash_token("a secret of some lengt")));
+  EXPECT_FALSE(token.matches(hash_token("")));
+}
+
+TEST(AccessToken, RandomOnesAreLongAndDiffer) {
+  const std::string one = *random_token();
+  EXPECT_TRUE(one.starts_with("tm_")) << one;
+  const auto bytes = from_base64url(one.substr(3));
+  ASSERT_TRUE(bytes);
+  EXPECT_EQ(bytes->size(), 32u);
+  EXPECT_NE(*random_token(), one);
+}
+
+TEST(TokenId, TextAndBack) {
+  EXPECT_EQ(kToken.text(), "0123456789abcdef");
+  EXPECT_EQ(TokenId{1}.text(), "0000000000000001");
+  for (const TokenId id : {TokenId{}, kToken, TokenId{UINT64_MAX}}) {
+    EXPECT_EQ(TokenId::from_text(id.text()), id);
+  }
+  EXPECT_EQ(TokenId::from_text("0123456789ABCDEF"), kToken);
+  for (const char* bad : {"", "0123456789abcde", "0123456789abcdef0", "0123456789abcdeg", "-123456789abcdef",
+                          "0x23456789abcdef", " 123456789abcdef"}) {
+    EXPECT_FALSE(TokenId::from_text(bad)) << bad;
+  }
+}
+
+TEST(Base64Url, BackAndForth) {
+  for (const auto& [bytes, chars] : {std::pair<std::string, std::string>{"", ""},
+                                     {"f", "Zg"},
+                                     {"fo", "Zm8"},
+                                     {"foo", "Zm9v"},
+                                     {"\xfb\xff", "-_8"}}) {
+    EXPECT_EQ(base64url(bytes), chars);
+    EXPECT_EQ(from_base64url(chars), bytes);
+  }
+  for (const char* bad : {"Zh", "Zm9", "Z===", "Zm+v", "Zm/v"}) EXPECT_FALSE(from_base64url(bad)) << bad;
 }
 
 TEST(DataTokens, SayWhatTheyWereIssuedFor) {
   test::ManualClock clock;
   const DataTokens tokens(key_of(1), clock);
-  const DataTokens::Issued issued = tokens.issue(kA, Rights::kReadWrite);
+  const DataTokens::Issued issued = tokens.issue(kA, Rights::kReadWrite, kToken);
   EXPECT_EQ(issued.expires_at_ms, clock.wall_us() / 1000 + kDayMs);
   for (int use = 0; use < 2; ++use) {  // the second from the cache
     const auto claims = tokens.verify(issued.token);
     ASSERT_TRUE(claims);
     EXPECT_EQ(claims->database, kA);
     EXPECT_EQ(claims->rights, Rights::kReadWrite);
+    EXPECT_EQ(claims->access_token, kToken);
     EXPECT_EQ(claims->expires_at_ms, issued.expires_at_ms);
   }
-  EXPECT_NE(tokens.issue(kB, Rights::kReadWrite).token, issued.token);
+  EXPECT_NE(tokens.issue(kB, Rights::kReadWrite, kToken).token, issued.token);
+  EXPECT_EQ(tokens.verify(tokens.issue(kA, Rights::kReadOnly, kToken).token)->rights, Rights::kReadOnly);
+  EXPECT_EQ(tokens.verify(tokens.issue(kA, Rights::kReadWrite, {}).token)->access_token, TokenId{});
+}
+
+TEST(DataTokens, IdsOfTokensWithoutARecord) {
+  test::ManualClock clock;
+  const TokenHash hash = hash_token("a token");
+  const TokenId id = DataTokens(key_of(1), clock).id_of_unrecorded(hash);
+  EXPECT_EQ(DataTokens(key_of(1), clock).id_of_unrecorded(hash), id);
+  EXPECT_NE(DataTokens(key_of(2), clock).id_of_unrecorded(hash), id);
+  EXPECT_NE(DataTokens(key_of(1), clock).id_of_unrecorded(hash_token("another token")), id);
 }
 
 TEST(DataTokens, FitForAHeader) {
   test::ManualClock clock;
-  const std::string token = DataTokens(key_of(0xff), clock).issue(kA, Rights::kReadWrite).token;
+  const std::string token = DataTokens(key_of(0xff), clock).issue(kA, Rights::kReadWrite, kToken).token;
   EXPECT_EQ(token.find_first_not_of("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"),
             token.npos);
 }
 
 TEST(DataTokens, SurviveARestart) {
   test::ManualClock clock;
-  const std::string token = DataTokens(key_of(7), clock).issue(kA, Rights::kReadWrite).token;
+  const std::string token = DataTokens(key_of(7), clock).issue(kA, Rights::kReadWrite, kToken).token;
   EXPECT_TRUE(DataTokens(key_of(7), clock).verify(token));
   EXPECT_FALSE(DataTokens(key_of(8), clock).verify(token));
 }
@@ -63,7 +111,7 @@ TEST(DataTokens, SurviveARestart) {
 TEST(DataTokens, ExpireCachedOrNot) {
   test::ManualClock clock;
   const DataTokens tokens(key_of(1), clock);
-  const DataTokens::Issued issued = tokens.issue(kA, Rights::kReadWrite);
+  const DataTokens::Issued issued = tokens.issue(kA, Rights::kReadWrite, kToken);
   clock.set_ms(issued.expires_at_ms - 1);
   EXPECT_TRUE(tokens.verify(issued.token));
   clock.set_ms(issued.expires_at_ms);
@@ -74,7 +122,7 @@ TEST(DataTokens, ExpireCachedOrNot) {
 TEST(DataTokens, EveryChangeIsNoticed) {
   test::ManualClock clock;
   const DataTokens tokens(key_of(1), clock);
-  const std::string token = tokens.issue(kA, Rights::kReadWrite).token;
+  const std::string token = tokens.issue(kA, Rights::kReadWrite, kToken).token;
   for (size_t i = 0; i < token.size(); ++i) {
     for (const char c : {'A', 'B', 'z', '9', '-', '_', '=', '\0', '\xff'}) {
       std::string changed = token;
@@ -95,7 +143,7 @@ TEST(DataTokens, MoreTokensThanTheCacheHolds) {
   std::vector<std::string> all;
   for (int i = 0; i < 2000; ++i) {
     clock.set_ms(1'700'000'000'000 + i);
-    all.push_back(tokens.issue(i % 2 == 0 ? kA : kB, Rights::kReadWrite).token);
+    all.push_back(tokens.issue(i % 2 == 0 ? kA : kB, Rights::kReadWrite, kToken).token);
   }
   for (int round = 0; round < 2; ++round) {
     for (size_t i = 0; i < all.size(); ++i) {

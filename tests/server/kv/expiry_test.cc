@@ -26,7 +26,7 @@ class ExpiryTest : public ::testing::Test {
   // Polls until `condition`; false if that takes too long.
   bool polled_until(const std::function<bool()>& condition) {
     for (int i = 0; i < 20'000 && !condition(); ++i) {
-      store_.store().expiry().poll();
+      store_.store().expiry().poll(nullptr);
       std::this_thread::sleep_for(std::chrono::milliseconds(1));
     }
     return condition();
@@ -155,7 +155,7 @@ TEST_F(ExpiryTest, AClockThatGoesBackDeletesNothingEarlyAndDoesNotSpin) {
   const Versionstamp head = store_.database().head();
   store_.clock().set_ms(at - 500);
   for (int i = 0; i < 20; ++i) {
-    store_.store().expiry().poll();
+    store_.store().expiry().poll(nullptr);
     std::this_thread::sleep_for(std::chrono::milliseconds(1));
   }
   EXPECT_EQ(store_.database().head(), head);

@@ -134,7 +134,7 @@ TEST(SuffixedSet, MayExpire) {
   store.clock().set_ms(now + 5);
   EXPECT_EQ(store.read({"p", "q", 10}).size(), 0u);
   for (int i = 0; i < 20'000 && store.store().expiry().deleted() == 0; ++i) {
-    store.store().expiry().poll();
+    store.store().expiry().poll(nullptr);
     std::this_thread::sleep_for(std::chrono::milliseconds(1));
   }
   EXPECT_EQ(store.count_engine_keys(kUserPrefix), 0u);

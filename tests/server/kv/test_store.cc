@@ -37,6 +37,7 @@ void TestStore::open() {
 
 TestStore::~TestStore() {
   store_->expiry().stop();
+  store_->expiry().wait_idle();
   store_.reset();
   const Status closed = database_->close();
   EXPECT_TRUE(closed.has_value());
@@ -120,6 +121,7 @@ uint64_t TestStore::count_engine_keys(char prefix) {
 
 void TestStore::reopen() {
   store_->expiry().stop();
+  store_->expiry().wait_idle();
   store_.reset();
   EXPECT_TRUE(database_->close().has_value());
   database_.reset();

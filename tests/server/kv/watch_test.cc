@@ -168,7 +168,7 @@ TEST_F(WatchTest, AnExpiryIsAChange) {
   EXPECT_EQ(next(*w), "a:x");
   store_.clock().set_ms(at);
   for (int i = 0; i < 20'000 && !w->due(); ++i) {
-    store_.store().expiry().poll();
+    store_.store().expiry().poll(nullptr);
     std::this_thread::sleep_for(std::chrono::milliseconds(1));
   }
   EXPECT_EQ(next(*w), "-");

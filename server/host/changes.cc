@@ -1,0 +1,288 @@
+// Changes of a store while it is being served. Each goes through the catalog first, and is true from that
+// commit on; what it means for folders is done after, and done again by whoever finds it undone:
+//
+//   make     record kCreating; folder; record kReady; directory
+//   delete   record kDeleted; directory; the database closes when its last user lets go
+//   purge    record kPurging; wait for the last user; folder away, file by file; no record
+//
+// A crash leaves a kCreating record, which the next start completes, or a kPurging one, which the next purge
+// completes. No folder is ever without a record.
+#include <algorithm>
+
+#include "engine/base/check.h"
+#include "server/host/host.h"
+
+namespace tidemark::host {
+namespace {
+
+std::string quoted(std::string_view name) {
+  return "'" + std::string(name) + "'";
+}
+
+std::unexpected<Error> no_such(std::string_view name_or_id) {
+  return fail(ErrorCode::kNotFound, "there is no database " + quoted(name_or_id));
+}
+
+// Also if part of it, or all, is gone already.
+Status remove_folder(FileSystem& fs, const std::string& dir) {
+  TM_ASSIGN(const bool exists, fs.exists(dir));
+  if (exists) {
+    TM_ASSIGN(const std::vector<std::string> names, fs.list_dir(dir));
+    for (const std::string& name : names) TM_TRY(fs.remove(dir + "/" + name));
+    TM_TRY(fs.remove_dir(dir));
+  }
+  return fs.sync_dir(parent_dir(dir));
+}
+
+Status check_label(std::string_view label) {
+  const auto refuse = [](const std::string& why) {
+    return fail(ErrorCode::kInvalidArgument, "that is no label for a token: " + why);
+  };
+  if (label.size() > Host::kMaxLabelBytes) {
+    return refuse("it has " + std::to_string(label.size()) + " bytes, and " +
+                  std::to_string(Host::kMaxLabelBytes) + " are the most");
+  }
+  const bool clean =
+      std::ranges::none_of(label, [](char c) { return static_cast<unsigned char>(c) < ' ' || c == '\x7f'; });
+  if (!clean) return refuse("it holds control characters");
+  return {};
+}
+
+}  // namespace
+
+void Host::log(const std::string& line) const {
+  if (options_.log) options_.log(LogLevel::kInfo, line);
+}
+
+const DatabaseRecord* Host::find_present(std::string_view name) const {
+  const auto& all = catalog_->databases();
+  const auto place =
+      std::ranges::find_if(all, [&](const DatabaseRecord& one) { return !one.gone() && one.name == name; });
+  return place == all.end() ? nullptr : &*place;
+}
+
+Result<DatabaseRecord> Host::get_present(const std::string& name) const {
+  TM_TRY(check_database_name(name));
+  const DatabaseRecord* record = find_present(name);
+  if (record == nullptr) return no_such(name);
+  return *record;
+}
+
+Result<DatabaseRecord> Host::get_deleted(const std::string& name_or_id) const {
+  const std::optional<Uuid> id = Uuid::from_text(name_or_id);
+  if (!id) TM_TRY(check_database_name(name_or_id));
+  const DatabaseRecord* newest = nullptr;
+  for (const DatabaseRecord& record : catalog_->databases()) {
+    if (!record.gone()) continue;
+    if (id && record.id == *id) return record;
+    if (record.name != name_or_id) continue;
+    if (newest == nullptr || newest->deleted_at_ms < record.deleted_at_ms) newest = &record;
+  }
+  if (newest == nullptr) {
+    return fail(ErrorCode::kNotFound, "there is no deleted database " + quoted(name_or_id));
+  }
+  return *newest;
+}
+
+Status Host::check_free(const std::string& name) const {
+  TM_TRY(check_database_name(name));
+  if (find_present(name) == nullptr) return {};
+  return fail(ErrorCode::kInvalidArgument, "there is a database " + quoted(name) + " already");
+}
+
+Status Host::check_open() const {
+  if (!closed_) return {};
+  return fail(ErrorCode::kShutdown, "the store is being closed");
+}
+
+std::vector<DatabaseRecord> Host::databases() const {
+  MutexLock lock(mutex_);
+  std::vector<DatabaseRecord> all = catalog_->databases();
+  std::ranges::sort(all, [](const DatabaseRecord& a, const DatabaseRecord& b) {
+    return a.name != b.name ? a.name < b.name : a.created_at_ms < b.created_at_ms;
+  });
+  return all;
+}
+
+Result<std::unique_ptr<HostedDatabase>> Host::make(DatabaseRecord& record) {
+  TM_ASSIGN(std::unique_ptr<HostedDatabase> database, open_files(record.id, true));
+  TM_TRY(engine_.file_system().sync_dir(databases_dir_));
+  DatabaseRecord ready = record;
+  ready.state = DatabaseState::kReady;
+  TM_TRY(catalog_->put(ready));
+  record = std::move(ready);
+  log("made the database " + quoted(record.name) + " with id " + record.id.text());
+  return database;
+}
+
+Status Host::remove(const DatabaseRecord& record) {
+  TM_TRY(remove_folder(engine_.file_system(), dir_of(record.id)));
+  TM_TRY(catalog_->erase(record.id));
+  slots_.erase(record.id);
+  return {};
+}
+
+Result<DatabaseRecord> Host::create_database(const std::string& name) {
+  MutexLock lock(mutex_);
+  TM_TRY(check_open());
+  TM_TRY(check_free(name));
+  DatabaseRecord record;
+  TM_ASSIGN(record.id, random_uuid());
+  record.created_at_ms = engine_.clock().wall_us() / 1000;
+  record.name = name;
+  TM_TRY(catalog_->put(record));
+  add_slot(record);
+  Result<std::unique_ptr<HostedDatabase>> made = make(record);
+  if (!made) {
+    // As if it had never been asked for, if that much works; else the next start completes it.
+    record.state = DatabaseState::kPurging;
+    record.deleted_at_ms = record.created_at_ms;
+    if (catalog_->put(record)) (void)remove(record).has_value();
+    return fail_within("the database " + quoted(name) + " was not made", made.error());
+  }
+  // Closed until somebody uses it: many may be made. Before anybody finds it, since its folder is locked.
+  made->reset();
+  publish();
+  return record;
+}
+
+Result<DatabaseRecord> Host::rename_database(const std::string& name, const std::string& new_name) {
+  MutexLock lock(mutex_);
+  TM_TRY(check_open());
+  TM_ASSIGN(DatabaseRecord record, get_present(name));
+  if (new_name == name) return record;
+  TM_TRY(check_free(new_name));
+  record.name = new_name;
+  TM_TRY(catalog_->put(record));
+  slots_.at(record.id)->rename(new_name);
+  publish();
+  log("renamed the database " + quoted(name) + " to " + quoted(new_name));
+  return record;
+}
+
+Result<DatabaseRecord> Host::delete_database(const std::string& name) {
+  MutexLock lock(mutex_);
+  TM_TRY(check_open());
+  TM_ASSIGN(DatabaseRecord record, get_present(name));
+  record.state = DatabaseState::kDeleted;
+  record.deleted_at_ms = engine_.clock().wall_us() / 1000;
+  TM_TRY(catalog_->put(record));
+  publish();
+  slots_.at(record.id)->retire();
+  log("deleted the database " + quoted(name) + " with id " + record.id.text());
+  return record;
+}
+
+Result<DatabaseRecord> Host::undelete_database(const std::string& name_or_id) {
+  MutexLock lock(mutex_);
+  TM_TRY(check_open());
+  TM_ASSIGN(DatabaseRecord record, get_deleted(name_or_id));
+  if (record.state == DatabaseState::kPurging) {
+    return fail(ErrorCode::kNotFound,
+                "the database " + quoted(record.name) + " is being removed and cannot be brought back");
+  }
+  if (find_present(record.name) != nullptr) {
+    return fail(ErrorCode::kInvalidArgument,
+                "there is a database " + quoted(record.name) + " again: rename that one first");
+  }
+  record.state = DatabaseState::kReady;
+  record.deleted_at_ms = 0;
+  TM_TRY(catalog_->put(record));
+  slots_.at(record.id)->revive();
+  publish();
+  log("brought back the database " + quoted(record.name) + " with id " + record.id.text());
+  return record;
+}
+
+Status Host::purge(DatabaseRecord record) {
+  if (record.state != DatabaseState::kPurging) {
+    record.state = DatabaseState::kPurging;
+    TM_TRY(catalog_->put(record));
+  }
+  if (!slots_.at(record.id)->wait_closed(options_.purge_wait_us)) {
+    return fail(ErrorCode::kLocked, "the database " + quoted(record.name) +
+                                        " is still in use; it will be removed when its last client has gone");
+  }
+  TM_TRY(remove(record));
+  log("removed the database " + quoted(record.name) + " with id " + record.id.text() + " for good");
+  return {};
+}
+
+Result<DatabaseRecord> Host::purge_database(const std::string& name_or_id) {
+  MutexLock lock(mutex_);
+  TM_TRY(check_open());
+  TM_ASSIGN(const DatabaseRecord record, get_deleted(name_or_id));
+  TM_TRY(purge(record));
+  return record;
+}
+
+Result<size_t> Host::purge_deleted(int64_t deleted_before_ms) {
+  MutexLock lock(mutex_);
+  TM_TRY(check_open());
+  size_t purged = 0;
+  Status first;
+  const std::vector<DatabaseRecord> records = catalog_->databases();
+  for (const DatabaseRecord& record : records) {
+    const bool due = record.state == DatabaseState::kPurging ||
+                     (record.state == DatabaseState::kDeleted && record.deleted_at_ms <= deleted_before_ms);
+    if (!due) continue;
+    Status done = purge(record);
+    if (done) {
+      ++purged;
+    } else if (first) {
+      first = std::move(done);
+    }
+  }
+  TM_TRY(first);
+  return purged;
+}
+
+std::vector<TokenRecord> Host::tokens() const {
+  MutexLock lock(mutex_);
+  std::vector<TokenRecord> all = catalog_->tokens();
+  std::ranges::sort(all, {}, &TokenRecord::created_at_ms);
+  return all;
+}
+
+Result<NewToken> Host::create_token(const TokenRequest& request) {
+  MutexLock lock(mutex_);
+  TM_TRY(check_open());
+  TM_TRY(check_label(request.label));
+  if (request.all_databases == !request.databases.empty()) {
+    return fail(ErrorCode::kInvalidArgument, "a token opens either all databases or some that are named");
+  }
+  NewToken made;
+  TokenRecord& record = made.record;
+  record.grant.rights = request.rights;
+  record.grant.all_databases = request.all_databases;
+  for (const std::string& name : request.databases) {
+    TM_ASSIGN(const DatabaseRecord database, get_present(name));
+    if (!record.grant.opens(database.id)) record.grant.databases.push_back(database.id);
+  }
+  record.label = request.label;
+  record.created_at_ms = engine_.clock().wall_us() / 1000;
+  TM_ASSIGN(made.secret, random_token());
+  record.hash = hash_token(made.secret);
+  TM_TRY(random_bytes(reinterpret_cast<uint8_t*>(&record.grant.token.number), sizeof(uint64_t)));
+  TM_TRY(catalog_->put(record));
+  publish();
+  log("made the access token " + record.grant.token.text());
+  return made;
+}
+
+Result<TokenRecord> Host::revoke_token(TokenId id) {
+  MutexLock lock(mutex_);
+  TM_TRY(check_open());
+  const auto& all = catalog_->tokens();
+  const auto place = std::ranges::find_if(all, [&](const TokenRecord& one) { return one.grant.token == id; });
+  if (place == all.end()) {
+    return fail(ErrorCode::kNotFound, "there is no token with id " + id.text());
+  }
+  const TokenRecord revoked = *place;
+  TM_TRY(catalog_->erase(id));
+  publish();
+  log("revoked the access token " + id.text());
+  return revoked;
+}
+
+}  // namespace tidemark::host

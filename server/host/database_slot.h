@@ -1,0 +1,92 @@
+// The place of one database in a host: closed, open, or on the way between.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "engine/base/log.h"
+#include "engine/database.h"
+#include "engine/io/sync.h"
+#include "server/host/hosted_database.h"
+
+namespace tidemark::host {
+
+// Any thread. Opening and closing run on the read lane, never on the caller's thread.
+class DatabaseSlot : public std::enable_shared_from_this<DatabaseSlot> {
+ public:
+  // Opens the database's files; may block. Called by one thread at a time.
+  using Opener = std::function<Result<std::unique_ptr<HostedDatabase>>()>;
+  // Must not block.
+  using OpenDone = std::move_only_function<void(const Result<DatabaseRef>&)>;
+
+  // A closed one. `engine` must outlive it.
+  DatabaseSlot(Engine& engine, std::string name, Opener opener, LogSink log);
+
+  // The database if it is open, else null. Quick.
+  DatabaseRef get() const;
+  // The same, but does not count as a use.
+  DatabaseRef peek() const;
+  // Opens it if it is not, and tells `done`, before it returns or later. Errors: kNotFound if it was retired;
+  // otherwise the opener's, which for a little while is given again without another try.
+  void open(OpenDone done);
+  // REQUIRES: not on the read lane.
+  Result<DatabaseRef> open_and_wait();
+  // Takes a database that was opened by other means. REQUIRES: closed, and nobody else knows this slot.
+  void adopt(std::unique_ptr<HostedDatabase> database);
+  void rename(const std::string& name);
+
+  // Gives the database to nobody any more, and closes it when the last who has it lets go.
+  void retire();
+  // Takes that back.
+  void revive();
+  // Closes it if nobody has used it for `idle_us` microseconds.
+  void close_if_idle(int64_t idle_us);
+  // Waits until it is closed, for at most `timeout_us` microseconds; whether it is. REQUIRES: retired.
+  bool wait_closed(int64_t timeout_us);
+  // How the last closing went.
+  Status close_status() const;
+
+ private:
+  enum class State {
+    kClosed,
+    kOpening,
+    kOpen,
+    kClosing,  // given to nobody new; some may still have it, or it is being closed
+  };
+
+  DatabaseRef make_ref(std::unique_ptr<HostedDatabase> database);
+  void set_current(DatabaseRef database) TM_REQUIRES(mutex_);
+  DatabaseRef take_current() TM_REQUIRES(mutex_);
+  void start_opening() TM_REQUIRES(mutex_);
+  void run_opening();
+  void start_closing(HostedDatabase* database);
+  void finish_closing(std::unique_ptr<HostedDatabase> database);
+
+  Engine& engine_;
+  const Opener opener_;
+  const LogSink log_;
+
+  mutable Mutex mutex_;
+  CondVar closed_;
+  State state_ TM_GUARDED_BY(mutex_) = State::kClosed;
+  bool retired_ TM_GUARDED_BY(mutex_) = false;
+  std::string name_ TM_GUARDED_BY(mutex_);
+  std::vector<OpenDone> waiting_ TM_GUARDED_BY(mutex_);
+  std::weak_ptr<HostedDatabase> last_ TM_GUARDED_BY(mutex_);
+  std::optional<Error> open_error_ TM_GUARDED_BY(mutex_);
+  int64_t retry_at_us_ TM_GUARDED_BY(mutex_) = 0;    // monotonic; while there is an open_error_
+  int64_t idle_since_us_ TM_GUARDED_BY(mutex_) = 0;  // monotonic
+  Status close_status_ TM_GUARDED_BY(mutex_);
+
+  // Apart from the rest, for get(): who takes `mutex_` first may take this too, never the other way round.
+  mutable SpinLock current_lock_;
+  DatabaseRef current_ TM_GUARDED_BY(current_lock_);  // set while kOpen
+  mutable std::atomic<bool> used_{false};             // since close_if_idle() last looked
+};
+
+}  // namespace tidemark::host

@@ -1,0 +1,43 @@
+// Administration of a store by commands: a name and JSON in, JSON out. The same whether the command comes
+// through the admin socket or from a command line that has opened the store itself.
+//
+//   db.create    {name}                           a database
+//   db.list      {}                               {databases: [a database...]}
+//   db.rename    {name, newName}                  a database
+//   db.delete    {name, now?}                     a database
+//   db.undelete  {name}                           a database; name may be an id
+//   db.purge     {name?}                          {purged: how many}; name may be an id
+//   token.create {databases? or all?, readOnly?, label?}   a token, with its secret as `token`
+//   token.list   {}                               {tokens: [a token...]}
+//   token.revoke {id}                             a token
+//
+// a database: {id, name, state, url, createdAt, deletedAt?, purgeAfter?}; state is creating, ready, deleted
+// or purging. a token: {id, label, databases ("all" or [{id, name?}...]), readOnly, createdAt}. Times are RFC
+// 3339.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "engine/base/status.h"
+#include "server/host/host.h"
+
+namespace tidemark::tools {
+
+// Any thread; blocks on the disk.
+class Admin {
+ public:
+  // `base_url`: what clients reach the server by, without a slash at the end; empty if the store is not being
+  // served: then URLs are paths. `host` must outlive it.
+  Admin(host::Host& host, std::string base_url) : host_(host), base_url_(std::move(base_url)) {}
+
+  // `arguments` and the result are the text of JSON objects. Errors are sentences for people:
+  // kInvalidArgument and kNotFound for what the caller may mend, others for what failed.
+  Result<std::string> run(std::string_view command, std::string_view arguments);
+
+ private:
+  host::Host& host_;
+  const std::string base_url_;
+};
+
+}  // namespace tidemark::tools

@@ -1,0 +1,259 @@
+// The store's lock decides: who gets it does the command itself; otherwise the holder is asked through its
+// admin socket. It may be about to start or to end, or another command of this kind: then both are tried
+// again for a while.
+#include "tools/admin_command.h"
+
+#include <algorithm>
+#include <boost/json.hpp>
+#include <cstdlib>
+
+#include "engine/database.h"
+#include "server/host/host.h"
+#include "tools/admin.h"
+#include "tools/admin_socket.h"
+#include "tools/serve_command.h"
+#include "tools/settings.h"
+
+namespace tidemark::tools {
+namespace {
+
+namespace json = boost::json;
+
+constexpr int64_t kHolderWaitUs = 10'000'000;
+constexpr int64_t kHolderPauseUs = 50'000;
+constexpr uint64_t kBlockCacheBytes = uint64_t{8} << 20;
+
+// The data folder: `given` on the command line, else the environment's, else the default.
+std::string data_dir_of(const std::string& given) {
+  if (!given.empty()) return given;
+  const char* const from_environment = std::getenv(environment_name("data-dir").c_str());
+  return from_environment != nullptr && *from_environment != 0 ? from_environment : ServeArguments().data_dir;
+}
+
+// --- What is written.
+
+CLI::App* add_command(CLI::App& group, const char* command, const char* name, const char* about,
+                      AdminArguments& arguments) {
+  CLI::App* added = group.add_subcommand(name, about);
+  added
+      ->add_option("--data-dir", arguments.data_dir,
+                   "Folder of the store, served or not. Also by " + environment_name("data-dir") +
+                       ". Default: " + ServeArguments().data_dir)
+      ->type_name("DIR");
+  added->add_flag("--json", arguments.json, "Print the answer as JSON");
+  added->callback([&arguments, command] { arguments.command = command; });
+  return added;
+}
+
+void add_database_commands(CLI::App& app, AdminArguments& arguments) {
+  CLI::App& db = *app.add_subcommand("db", "Databases: create, list, rename, delete, undelete, purge");
+  db.require_subcommand(1);
+  const auto add = [&](const char* command, const char* name, const char* about) {
+    return add_command(db, command, name, about, arguments);
+  };
+  add("db.create", "create", "Make a database, and the store if there is none yet")
+      ->add_option("NAME", arguments.name,
+                   "1 to 64 characters of a-z, 0-9, '.', '_' and '-', the first a letter or digit")
+      ->required();
+  add("db.list", "list", "List all databases, deleted ones too");
+  CLI::App* rename = add("db.rename", "rename", "Give a database another name; its URL by id stays");
+  rename->add_option("OLD", arguments.name)->required();
+  rename->add_option("NEW", arguments.new_name)->required();
+  CLI::App* remove = add("db.delete", "delete", "Delete a database; it can be brought back for 7 days");
+  remove->add_option("NAME", arguments.name)->required();
+  remove->add_flag("--now", arguments.now, "Remove it for good, at once");
+  add("db.undelete", "undelete", "Bring a deleted database back")
+      ->add_option("NAME", arguments.name, "Its name, for the one that was deleted last, or its id")
+      ->required();
+  add("db.purge", "purge", "Remove deleted databases for good, at once")
+      ->add_option("NAME", arguments.name, "Only this one; its name or its id");
+}
+
+void add_token_commands(CLI::App& app, AdminArguments& arguments) {
+  CLI::App& token = *app.add_subcommand("token", "Access tokens: create, list, revoke");
+  token.require_subcommand(1);
+  const auto add = [&](const char* command, const char* name, const char* about) {
+    return add_command(token, command, name, about, arguments);
+  };
+  CLI::App* create =
+      add("token.create", "create", "Make an access token, and the store if there is none yet");
+  CLI::Option* database = create
+                              ->add_option("--database", arguments.databases,
+                                           "A database that it opens; may be given several times")
+                              ->type_name("NAME")
+                              ->expected(1)
+                              ->take_all();
+  create->add_flag("--all", arguments.all, "It opens all databases, also those made later")
+      ->excludes(database);
+  create->add_flag("--read-only", arguments.read_only, "It does not write");
+  create->add_option("--label", arguments.label, "What it is for")->type_name("TEXT");
+  add("token.list", "list", "List the access tokens; not the secrets, which are not kept");
+  add("token.revoke", "revoke", "Make an access token, and all that was got with it, useless at once")
+      ->add_option("ID", arguments.id, "As token list shows it")
+      ->required();
+}
+
+std::string request_of(const AdminArguments& arguments) {
+  const std::string& command = arguments.command;
+  json::object out;
+  if (arguments.name) out["name"] = *arguments.name;
+  if (command == "db.rename") out["newName"] = arguments.new_name;
+  if (arguments.now) out["now"] = true;
+  if (!arguments.databases.empty()) {
+    out["databases"] = json::array(arguments.databases.begin(), arguments.databases.end());
+  }
+  if (arguments.all) out["all"] = true;
+  if (arguments.read_only) out["readOnly"] = true;
+  if (!arguments.label.empty()) out["label"] = arguments.label;
+  if (command == "token.revoke") out["id"] = arguments.id;
+  return json::serialize(out);
+}
+
+// --- What is printed.
+
+std::string text_of(const json::object& object, const char* name) {
+  const json::value* value = object.if_contains(name);
+  const json::string* text = value == nullptr ? nullptr : value->if_string();
+  return text == nullptr ? "" : std::string(*text);
+}
+
+using Row = std::vector<std::string>;
+
+std::string table(const std::vector<Row>& rows) {
+  std::string out;
+  std::vector<size_t> widths(rows.front().size(), 0);
+  for (const Row& row : rows) {
+    for (size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], row[i].size());
+  }
+  for (const Row& row : rows) {
+    for (size_t i = 0; i + 1 < row.size(); ++i) {
+      out += row[i] + std::string(widths[i] - row[i].size() + 2, ' ');
+    }
+    out += row.back() + "\n";
+  }
+  return out;
+}
+
+std::string state_of(const json::object& database) {
+  const std::string until = text_of(database, "purgeAfter");
+  return text_of(database, "state") + (until.empty() ? "" : " until " + until);
+}
+
+std::string opened_by(const json::object& token) {
+  const json::value* databases = token.if_contains("databases");
+  std::string out;
+  if (const json::array* list = databases == nullptr ? nullptr : databases->if_array()) {
+    for (const json::value& one : *list) {
+      const json::object* database = one.if_object();
+      if (database == nullptr) continue;
+      const std::string name = text_of(*database, "name");
+      out += (out.empty() ? "" : ", ") + (name.empty() ? text_of(*database, "id") : name);
+    }
+  } else {
+    out = "all databases";
+  }
+  const json::value* read_only = token.if_contains("readOnly");
+  if (read_only != nullptr && read_only->is_bool() && read_only->get_bool()) out += " (read only)";
+  return out;
+}
+
+const json::array& list_of(const json::object& answer, const char* name) {
+  static const json::array none;
+  const json::value* value = answer.if_contains(name);
+  const json::array* list = value == nullptr ? nullptr : value->if_array();
+  return list == nullptr ? none : *list;
+}
+
+std::string show_databases(const json::object& answer) {
+  std::vector<Row> rows = {{"NAME", "STATE", "ID", "URL"}};
+  for (const json::value& one : list_of(answer, "databases")) {
+    const json::object* database = one.if_object();
+    if (database == nullptr) continue;
+    rows.push_back({text_of(*database, "name"), state_of(*database), text_of(*database, "id"),
+                    text_of(*database, "url")});
+  }
+  return table(rows);
+}
+
+std::string show_tokens(const json::object& answer) {
+  std::vector<Row> rows = {{"ID", "MADE", "OPENS", "LABEL"}};
+  for (const json::value& one : list_of(answer, "tokens")) {
+    const json::object* token = one.if_object();
+    if (token == nullptr) continue;
+    rows.push_back(
+        {text_of(*token, "id"), text_of(*token, "createdAt"), opened_by(*token), text_of(*token, "label")});
+  }
+  return table(rows);
+}
+
+std::string show_database(const char* what, const json::object& database) {
+  return what + std::string(" the database '") + text_of(database, "name") + "'\n" +
+         table({{"id", text_of(database, "id")},
+                {"url", text_of(database, "url")},
+                {"state", state_of(database)}});
+}
+
+std::string show(const AdminArguments& arguments, const json::object& answer) {
+  const std::string& command = arguments.command;
+  if (command == "db.list") return show_databases(answer);
+  if (command == "token.list") return show_tokens(answer);
+  if (command == "db.create") return show_database("made", answer);
+  if (command == "db.rename") return show_database("renamed", answer);
+  if (command == "db.undelete") return show_database("brought back", answer);
+  if (command == "db.delete") return show_database(arguments.now ? "removed" : "deleted", answer);
+  if (command == "db.purge") {
+    const json::value* purged = answer.if_contains("purged");
+    return "databases removed for good: " + (purged == nullptr ? "" : json::serialize(*purged)) + "\n";
+  }
+  if (command == "token.revoke") return "revoked the token " + text_of(answer, "id") + "\n";
+  return "made the token " + text_of(answer, "id") + ", which is shown this once only\n" +
+         table({{"token", text_of(answer, "token")}, {"opens", opened_by(answer)}});
+}
+
+}  // namespace
+
+void add_admin_commands(CLI::App& app, AdminArguments& arguments) {
+  add_database_commands(app, arguments);
+  add_token_commands(app, arguments);
+}
+
+Result<std::string> administer(const std::string& data_dir, std::string_view command,
+                               std::string_view arguments) {
+  EngineOptions engine_options;
+  engine_options.block_cache_bytes = kBlockCacheBytes;
+  const std::unique_ptr<Engine> engine = Engine::create(engine_options);
+  host::HostOptions options;
+  options.data_dir = data_dir;
+  options.create_if_missing = command == "db.create" || command == "token.create";
+  options.open_at_start = 0;
+  const int64_t deadline_us = engine->clock().monotonic_us() + kHolderWaitUs;
+  for (;;) {
+    Result<std::unique_ptr<host::Host>> host = host::Host::open(*engine, options);
+    if (host) {
+      Result<std::string> answer = Admin(**host, "").run(command, arguments);
+      const Status closed = (*host)->close();
+      if (answer && !closed) return fail_within("it is done, but", closed.error());
+      return answer;
+    }
+    if (host.error().code != ErrorCode::kLocked) return std::unexpected(std::move(host).error());
+    Result<std::string> answer = ask_admin_server(data_dir, command, arguments);
+    if (answer || answer.error().code != ErrorCode::kWouldBlock) return answer;
+    if (engine->clock().monotonic_us() >= deadline_us) {
+      return fail(ErrorCode::kLocked, host.error().message + ", and its admin socket does not answer");
+    }
+    engine->clock().sleep_us(kHolderPauseUs);
+  }
+}
+
+Result<std::string> run_admin_command(const AdminArguments& arguments) {
+  TM_ASSIGN(const std::string answer,
+            administer(data_dir_of(arguments.data_dir), arguments.command, request_of(arguments)));
+  if (arguments.json) return answer + "\n";
+  json::error_code error;
+  const json::value value = json::parse(answer, error);
+  const json::object* object = error ? nullptr : value.if_object();
+  if (object == nullptr) return fail(ErrorCode::kIo, "the server's answer makes no sense");
+  return show(arguments, *object);
+}
+
+}  // namespace tidemark::tools
