@@ -20,6 +20,7 @@ class Health {
   // Why it is not ready, in a word for strangers: "stopping", "read-only" or "no-space"; empty if it is.
   std::string_view trouble() const {
     if (stopping_.load(std::memory_order_relaxed)) return "stopping";
+    if (host_.disk_state().full) return "no-space";
     for (const auto& hosted : host_.opened()) {
       const Status writes = hosted->database().write_status();
       if (!writes) return writes.error().code == ErrorCode::kNoSpace ? "no-space" : "read-only";

@@ -287,6 +287,10 @@ std::string Metrics::text() const {
   add_segments(out, sum);
   add_disk(out, sources_.data_dir, host.engine().file_system());
   add_keys(out, databases);
+  out.gauge("tidemark_history_trimmed_for_disk", "Whether --max-disk-bytes has history trimmed early.",
+            host.disk_state().trims ? 1 : 0);
+  out.gauge("tidemark_writes_refused_for_disk", "Whether --max-disk-bytes has writes refused.",
+            host.disk_state().full ? 1 : 0);
   return out.text();
 }
 

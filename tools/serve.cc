@@ -48,6 +48,7 @@ host::HostOptions host_options(const ServeOptions& options, const LogSink& log) 
   out.access_token = options.access_token;
   out.database.retention = options.retention;
   out.database.history_max_bytes = options.history_max_bytes;
+  out.max_disk_bytes = options.max_disk_bytes;
   out.database.max_transaction_bytes =
       std::max(out.database.max_transaction_bytes,
                options.limits.max_transaction_bytes + options.limits.max_mutations * kWriteFramingBytes);

@@ -22,6 +22,7 @@ struct ServeOptions {
   std::string tls_key_path;
   Retention retention;
   std::optional<uint64_t> history_max_bytes;
+  std::optional<uint64_t> max_disk_bytes;
   bool read_only = false;
   uint64_t block_cache_bytes = EngineOptions{}.block_cache_bytes;
   kv::Limits limits;

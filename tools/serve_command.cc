@@ -88,6 +88,8 @@ CLI::App* add_serve_command(CLI::App& app, ServeArguments& arguments) {
       "How long old versions stay readable: a duration like 12h or 7d, 'forever' or 'none'");
   add("--history-max-bytes", arguments.history_max_bytes, kSizeType,
       "Ceiling on the history's size; the oldest goes first. Default: no ceiling");
+  add("--max-disk-bytes", arguments.max_disk_bytes, kSizeType,
+      "Of all databases: beyond it history is trimmed, then writes are refused. Default: no limit");
   add("--block-cache-bytes", arguments.block_cache_bytes, kSizeType, "Memory for blocks read from disk");
   add("--max-value-size", arguments.max_value_size, kSizeType, "Largest value; at most a transaction");
   add("--max-transaction-size", arguments.max_transaction_size, kSizeType,
@@ -136,6 +138,8 @@ ServeOptions check_serve_arguments(const ServeArguments& arguments, Settings& se
   settings.take("history-retention", parse_retention(arguments.history_retention), options.retention);
   if (!arguments.history_max_bytes.empty())
     settings.take("history-max-bytes", parse_bytes(arguments.history_max_bytes), options.history_max_bytes);
+  if (!arguments.max_disk_bytes.empty())
+    settings.take("max-disk-bytes", parse_bytes(arguments.max_disk_bytes), options.max_disk_bytes);
   settings.take("block-cache-bytes", parse_bytes(arguments.block_cache_bytes), options.block_cache_bytes);
   check_limits(arguments, settings, options.limits);
   if (!arguments.public_url.empty())

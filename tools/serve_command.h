@@ -18,6 +18,7 @@ struct ServeArguments {
   std::string access_token_file;
   std::string history_retention = "7d";
   std::string history_max_bytes;
+  std::string max_disk_bytes;
   std::string block_cache_bytes = "256MiB";
   std::string max_value_size = "64KiB";
   std::string max_transaction_size = "800KiB";

@@ -59,6 +59,14 @@ Answer read_failure(const Error& error) {
   }
 }
 
+// A 4xx for the reasons given at kNoSpace below.
+Answer store_full() {
+  return plain_text(
+      409,
+      "The store has reached its limit on disk: nothing was written. Deletes are still taken; its "
+      "operator can raise the limit (--max-disk-bytes).");
+}
+
 Answer write_failure(const Error& error) {
   switch (error.code) {
     case ErrorCode::kReadOnly:

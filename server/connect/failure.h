@@ -12,5 +12,7 @@ bool is_fault(ErrorCode code);
 
 Answer read_failure(const Error& error);
 Answer write_failure(const Error& error);
+// The store has reached the limit that its operator has set.
+Answer store_full();
 
 }  // namespace tidemark::connect

@@ -93,7 +93,7 @@ struct Service::WaitingCall final : Carrier {
   Call call;
   std::string body;
   host::DataClaims claims;
-  std::function<void()> wake;
+  std::function<void()> wake = [] {};
   Done done;
 };
 
@@ -315,6 +315,7 @@ void Service::atomic_write(const Call& call, DatabaseRef database, Done& done) {
   Result<kv::WritePlan> plan = store.plan(view_write(message));
   if (!plan) return done(plain_text(400, plan.error().message));
   if (options_.read_only) return done(protobuf(write_disabled()));
+  if (host_.disk_state().full && !plan->only_deletes()) return done(store_full());
   // Deletes itself in answer(), which may run before submit() returns; so the reference is held here as well.
   store.submit(*new PendingWrite(*this, database, std::move(*plan), std::move(done)));
 }

@@ -218,10 +218,6 @@ std::vector<DatabaseRef> Host::opened() const {
   });
 }
 
-void Host::poll() {
-  for (const DatabaseRef& database : opened()) database->store().expiry().poll(database);
-}
-
 std::optional<Uuid> Host::id_of(std::string_view name) const {
   return directory_.with([&](const Directory& directory) -> std::optional<Uuid> {
     const auto place = directory.ids.find(name);
@@ -263,6 +259,7 @@ void Host::maintain() {
 }
 
 Status Host::close() {
+  end_disk_checks();
   MutexLock lock(mutex_);
   if (std::exchange(closed_, true)) return {};
   Status first;

@@ -7,6 +7,7 @@
 // first used, and closed after some idle minutes.
 #pragma once
 
+#include <atomic>
 #include <memory>
 #include <optional>
 #include <string>
@@ -22,6 +23,7 @@
 #include "server/host/data_token.h"
 #include "server/host/database_name.h"
 #include "server/host/directory.h"
+#include "server/host/disk_budget.h"
 #include "server/host/hosted_database.h"
 #include "server/host/published.h"
 
@@ -33,6 +35,8 @@ struct HostOptions {
   std::string access_token;
   DatabaseOptions database;  // of every database; create_if_missing is ignored
   kv::Limits limits;
+  // Of all databases together, in bytes: beyond it history is trimmed, then writes are refused.
+  std::optional<uint64_t> max_disk_bytes;
   bool create_if_missing = true;
   // A store with at most so many databases opens all of them at its start, so that damage shows at once.
   size_t open_at_start = 16;
@@ -133,8 +137,17 @@ class Host {
   // To be called about once a minute: removes what has been deleted long enough, closes idle databases.
   void maintain();
 
-  // To be called several times a second: begins what is due in the databases (expiry). Does not block.
+  // To be called several times a second: begins what is due in the databases (expiry), and about once a
+  // second has a look at the disk, if there is a limit. Does not block.
   void poll();
+  // How max_disk_bytes is being kept at this moment.
+  struct DiskState {
+    bool trims = false;  // history, before its retention is over
+    bool full = false;   // writes that add something are to be refused
+  };
+  DiskState disk_state() const {
+    return {disk_trims_.load(std::memory_order_relaxed), disk_full_.load(std::memory_order_relaxed)};
+  }
 
   // Closes every database, then the catalog. REQUIRES: no other user of the host or its databases is left.
   // The first error, after everything was tried. Calling it twice does nothing.
@@ -161,6 +174,10 @@ class Host {
   Status check_free(const std::string& name) const TM_REQUIRES(mutex_);
   Status check_open() const TM_REQUIRES(mutex_);
   void log(const std::string& line) const;
+  void check_disk();
+  void end_disk_checks();
+  DiskUse disk_use(const Uuid& id, DatabaseSlot& slot);
+  uint64_t closed_bytes(const Uuid& id);
 
   Engine& engine_;
   const HostOptions options_;
@@ -169,6 +186,15 @@ class Host {
   std::optional<AccessToken> access_token_;
   std::shared_ptr<const Grant> own_grant_;  // of access_token_; null without
   Published<Directory> directory_;
+
+  // The look at the disk.
+  std::atomic<bool> disk_trims_{false};
+  std::atomic<bool> disk_full_{false};
+  mutable Mutex disk_mutex_;
+  CondVar disk_checked_;
+  bool checking_disk_ TM_GUARDED_BY(disk_mutex_) = false;
+  int64_t next_disk_check_us_ TM_GUARDED_BY(disk_mutex_) = 0;  // monotonic; INT64_MAX: never again
+  std::unordered_map<Uuid, uint64_t, UuidHash> closed_bytes_;  // of closed databases; of the task that looks
 
   mutable Mutex mutex_;
   std::unique_ptr<Catalog> catalog_ TM_GUARDED_BY(mutex_);

@@ -147,6 +147,12 @@ Result<WritePlan> WritePlan::prepare(const AtomicWrite& write, const Limits& lim
   return plan;
 }
 
+bool WritePlan::only_deletes() const {
+  return enqueues_.empty() && std::ranges::all_of(mutations_, [](const PlannedMutation& mutation) {
+           return mutation.type == MutationType::kDelete;
+         });
+}
+
 void WritePlan::add_mutation(const Mutation& mutation) {
   PlannedMutation& planned = mutations_.emplace_back();
   planned.type = mutation.type;

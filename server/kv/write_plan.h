@@ -26,6 +26,8 @@ class WritePlan {
   // sum, min or max.
   Result<CommitRequest::Decision> run(Transaction& transaction, std::vector<uint32_t>& failed_checks);
 
+  // Whether it stores nothing new.
+  bool only_deletes() const;
   // The smallest expiry of any set, 0 if there is none.
   int64_t earliest_expiry_ms() const { return earliest_expiry_ms_; }
   // Calls `f` with each key that was written, as the client names it. After run().

@@ -62,23 +62,42 @@ TEST_F(ServeCommand, Defaults) {
 }
 
 TEST_F(ServeCommand, EveryOption) {
-  const auto options = run({"serve",      "--data-dir",
-                            "d",          "--addr",
-                            "[::1]:0",    "--access-token",
-                            kToken,       "--public-url",
-                            "https://x/", "--history-retention",
-                            "none",       "--history-max-bytes",
-                            "4G",         "--block-cache-bytes",
-                            "64M",        "--shutdown-timeout",
-                            "1m",         "--metrics-addr",
-                            "off",        "--log-format",
-                            "json",       "--log-level",
-                            "error",      "--max-value-size",
-                            "1MiB",       "--max-transaction-size",
-                            "64MiB",      "--max-checks",
-                            "65535",      "--tls-cert",
-                            "c.pem",      "--tls-key",
-                            "k.pem",      "--read-only"});
+  const auto options = run({"serve",
+                            "--data-dir",
+                            "d",
+                            "--addr",
+                            "[::1]:0",
+                            "--access-token",
+                            kToken,
+                            "--public-url",
+                            "https://x/",
+                            "--history-retention",
+                            "none",
+                            "--history-max-bytes",
+                            "4G",
+                            "--block-cache-bytes",
+                            "64M",
+                            "--shutdown-timeout",
+                            "1m",
+                            "--metrics-addr",
+                            "off",
+                            "--log-format",
+                            "json",
+                            "--log-level",
+                            "error",
+                            "--max-value-size",
+                            "1MiB",
+                            "--max-transaction-size",
+                            "64MiB",
+                            "--max-checks",
+                            "65535",
+                            "--tls-cert",
+                            "c.pem",
+                            "--tls-key",
+                            "k.pem",
+                            "--read-only",
+                            "--max-disk-bytes",
+                            "5G"});
   ASSERT_TRUE(options.has_value()) << options.error().message;
   EXPECT_EQ(options->data_dir, "d");
   EXPECT_EQ(options->address, "[::1]:0");
@@ -86,6 +105,7 @@ TEST_F(ServeCommand, EveryOption) {
   EXPECT_EQ(options->tls_chain_path, "c.pem");
   EXPECT_EQ(options->tls_key_path, "k.pem");
   EXPECT_TRUE(options->read_only);
+  EXPECT_EQ(options->max_disk_bytes, uint64_t{5} << 30);
   EXPECT_EQ(options->retention, Retention::none());
   EXPECT_EQ(options->history_max_bytes, uint64_t{4} << 30);
   EXPECT_EQ(options->block_cache_bytes, uint64_t{64} << 20);

@@ -280,5 +280,44 @@ TEST_F(DatabasesTest, ManyCallsWaitForOneOpening) {
   EXPECT_EQ(good, 100);
 }
 
+// A watch ends when its client may not see the database any more.
+class WatchEndsTest : public DatabasesTest {
+ protected:
+  // The next that the source gives which is not "nothing yet".
+  PieceSource::Next next(PieceSource& source) {
+    for (;;) {
+      std::string piece;
+      const PieceSource::Next next = source.next(piece);
+      if (next != PieceSource::Next::kNothing) return next;
+    }
+  }
+  std::shared_ptr<PieceSource> watch(const Client& client) {
+    pb::Watch message;
+    message.add_keys()->set_key("k");
+    const Answer given = data_call(client, "/v2/watch", message.SerializeAsString());
+    EXPECT_EQ(given.status, 200) << given.body;
+    return given.source;
+  }
+};
+
+TEST_F(WatchEndsTest, WithTheDatabase) {
+  ASSERT_TRUE(host_->create_database("other").has_value());
+  const auto source = watch(connect("/db/other", kToken));
+  ASSERT_TRUE(source);
+  EXPECT_EQ(next(*source), PieceSource::Next::kPiece);
+  ASSERT_TRUE(host_->delete_database("other").has_value());
+  EXPECT_EQ(next(*source), PieceSource::Next::kEnd);
+}
+
+TEST_F(WatchEndsTest, WithTheToken) {
+  const auto token = host_->create_token({.databases = {}, .all_databases = true, .label = ""});
+  ASSERT_TRUE(token.has_value());
+  const auto source = watch(connect("/", token->secret));
+  ASSERT_TRUE(source);
+  EXPECT_EQ(next(*source), PieceSource::Next::kPiece);
+  ASSERT_TRUE(host_->revoke_token(token->record.grant.token).has_value());
+  EXPECT_EQ(next(*source), PieceSource::Next::kEnd);
+}
+
 }  // namespace
 }  // namespace tidemark::connect
