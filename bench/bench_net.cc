@@ -3,6 +3,7 @@
 //   second, the
 //                      time of one commit, and the ratio
 //   bench_net expire   many keys that expire in the same second, beside a client that reads and writes
+//   bench_net visit    a lone client that goes from database to database
 //   bench_net prepare  writes entries, and leaves in a folder what h2load needs to read one of them (see
 //   net.sh)
 #include <CLI/CLI.hpp>
@@ -14,6 +15,7 @@
 
 #include "bench/h2_client.h"
 #include "bench/kv_wire.h"
+#include "bench/lone_client.h"
 #include "bench/machine.h"
 #include "bench/net_database.h"
 #include "bench/net_expiry.h"
@@ -136,6 +138,20 @@ void prepare(const Target& target, uint64_t entries, const std::string& out) {
   save(out + "/path", database.endpoint + "/snapshot_read\n");
 }
 
+void visit(const Target& target, const std::string& prefix, int count, int64_t seconds) {
+  H2Client client(target.host, target.port);
+  const std::string token = read_token(target.token_file);
+  std::vector<Database> databases;
+  for (int i = 0; i < count; ++i)
+    databases.push_back(open_database(client, token, "/db/" + prefix + std::to_string(i)));
+  LoneClient lone(client);
+  for (const Database& database : databases) lone.step(database);
+  lone.report("first");
+  const int64_t end_ms = wall_ms() + seconds * 1000;
+  for (size_t i = 0; wall_ms() < end_ms; ++i) lone.step(databases[i % databases.size()]);
+  lone.report("then");
+}
+
 int run(int argc, char** argv) {
   Target target;
   int writers = 64;
@@ -158,6 +174,14 @@ int run(int argc, char** argv) {
   auto* expire_command = app.add_subcommand("expire", "keys that expire all at once, beside another client");
   uint64_t keys = 1'000'000;
   expire_command->add_option("--keys", keys)->check(CLI::Range(1000, 100'000'000))->capture_default_str();
+  auto* visit_command = app.add_subcommand("visit", "a lone client that goes from database to database");
+  std::string prefix = "idle";
+  int count = 1000;
+  int64_t seconds = 10;
+  visit_command->add_option("--prefix", prefix, "of the databases' names; a number follows")
+      ->capture_default_str();
+  visit_command->add_option("--databases", count)->check(CLI::Range(1, 100'000))->capture_default_str();
+  visit_command->add_option("--seconds", seconds)->check(CLI::Range(1, 3600))->capture_default_str();
   auto* prepare_command = app.add_subcommand("prepare", "entries, and what h2load needs to read one");
   prepare_command->add_option("--entries", entries)->check(CLI::Range(1, 100'000'000))->capture_default_str();
   prepare_command->add_option("--out", out, "folder for the files request, answer, headers and path")
@@ -165,6 +189,8 @@ int run(int argc, char** argv) {
   CLI11_PARSE(app, argc, argv);
   if (write_command->parsed()) {
     write(target, writers, turns, turn_ms, json);
+  } else if (visit_command->parsed()) {
+    visit(target, prefix, count, seconds);
   } else if (expire_command->parsed()) {
     expire(target, keys);
   } else {

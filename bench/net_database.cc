@@ -17,9 +17,9 @@ std::string read_token(const std::string& path) {
   return token;
 }
 
-Database open_database(H2Client& client, const std::string& token) {
+Database open_database(H2Client& client, const std::string& token, const std::string& path) {
   const H2Answer answer =
-      client.post_and_wait("/", {{"authorization", "Bearer " + token}, {"content-type", "application/json"}},
+      client.post_and_wait(path, {{"authorization", "Bearer " + token}, {"content-type", "application/json"}},
                            R"({"supportedVersions":[1,2,3]})");
   if (answer.status != 200) {
     die("metadata exchange: status " + std::to_string(answer.status) + ": " + answer.body);

@@ -20,7 +20,7 @@ struct Database {
 
 // Errors end the process.
 std::string read_token(const std::string& path);
-// The metadata exchange.
-Database open_database(H2Client& client, const std::string& token);
+// The metadata exchange, at `path` ("/db/NAME").
+Database open_database(H2Client& client, const std::string& token, const std::string& path = "/");
 
 }  // namespace tidemark::bench

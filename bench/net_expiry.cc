@@ -1,12 +1,12 @@
 #include "bench/net_expiry.h"
 
-#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <string>
 #include <vector>
 
 #include "bench/kv_wire.h"
+#include "bench/lone_client.h"
 #include "bench/machine.h"
 #include "bench/workload.h"
 
@@ -16,50 +16,6 @@ namespace {
 constexpr uint64_t kKeysPerWrite = 1000;
 constexpr uint64_t kWritesAtOnce = 16;
 constexpr int64_t kQuietMs = 3000;
-
-double percentile(std::vector<double>& sorted, double share) {
-  return sorted[static_cast<size_t>(share * static_cast<double>(sorted.size() - 1))];
-}
-
-void print_times(const char* when, const char* what, std::vector<double> times_ms) {
-  require(!times_ms.empty(), "the lone client did nothing");
-  std::sort(times_ms.begin(), times_ms.end());
-  std::printf("%-8s %-7s %8zu calls   p50 %7.3f ms   p99 %7.3f ms   most %7.3f ms\n", when, what,
-              times_ms.size(), percentile(times_ms, 0.5), percentile(times_ms, 0.99), times_ms.back());
-}
-
-// One that waits for each answer before its next call.
-class LoneClient {
- public:
-  LoneClient(H2Client& client, const Database& database) : client_(client), database_(database) {}
-
-  void step() {
-    const std::string key = kv_key({"lone", std::to_string(calls_ % 1000)});
-    timed(writes_ms_, "/atomic_write", atomic_set(key, "value"));
-    timed(reads_ms_, "/snapshot_read", point_read(key));
-    ++calls_;
-  }
-  // What was timed since the last report.
-  void report(const char* when) {
-    print_times(when, "reads", std::exchange(reads_ms_, {}));
-    print_times(when, "writes", std::exchange(writes_ms_, {}));
-  }
-
- private:
-  void timed(std::vector<double>& times_ms, const char* call, std::string body) {
-    const int64_t begun_ns = now_ns();
-    const H2Answer answer =
-        client_.post_and_wait(database_.endpoint + call, database_.headers, std::move(body));
-    times_ms.push_back(static_cast<double>(now_ns() - begun_ns) * 1e-6);
-    require(answer.status == 200, "a call of the lone client failed");
-  }
-
-  H2Client& client_;
-  const Database& database_;
-  std::vector<double> reads_ms_;
-  std::vector<double> writes_ms_;
-  uint64_t calls_ = 0;
-};
 
 uint64_t expired_keys(H2Client& client, const std::string& token) {
   const H2Answer answer = client.get_and_wait("/metrics", {{"authorization", "Bearer " + token}});
@@ -95,12 +51,12 @@ void expire(const Target& target, uint64_t keys) {
   }
   if (wall_ms() > at_ms - kQuietMs) die("loading took longer than expected; try fewer keys");
 
-  LoneClient lone(client, database);
-  while (wall_ms() < at_ms) lone.step();
+  LoneClient lone(client);
+  while (wall_ms() < at_ms) lone.step(database);
   lone.report("before");
   const int64_t begun_ns = now_ns();
   do {
-    for (int i = 0; i < 50; ++i) lone.step();
+    for (int i = 0; i < 50; ++i) lone.step(database);
   } while (expired_keys(client, token) < expired_before + keys);
   const double seconds = static_cast<double>(now_ns() - begun_ns) * 1e-9;
   lone.report("during");
