@@ -31,6 +31,7 @@ class PiecesAsBody final : public http::BodySource {
     }
     return Next::kEnd;
   }
+  uint64_t bytes_in_making() const override { return pieces_->bytes_in_making(); }
 
  private:
   std::shared_ptr<connect::PieceSource> pieces_;

@@ -44,6 +44,9 @@ class PieceSource {
   };
   // Called by one thread at a time, when the client can take a piece; does not block. `piece` comes empty.
   virtual Next next(std::string& piece) = 0;
+  // Asked after kNothing, by the same thread: how large the piece may become that another thread is making
+  // now, in bytes; 0 if none is.
+  virtual uint64_t bytes_in_making() const = 0;
 };
 
 struct Answer {

@@ -5,6 +5,16 @@
 #include "server/connect/wire.h"
 
 namespace tidemark::connect {
+namespace {
+
+// Of a frame around one key: tags, lengths, versionstamp. Generous.
+constexpr uint64_t kFramingBytes = 64;
+
+uint64_t largest_frame_bytes(size_t keys, const kv::Limits& limits) {
+  return keys * (limits.max_write_key_bytes + limits.max_value_bytes + kFramingBytes);
+}
+
+}  // namespace
 
 WatchSource::WatchSource(InFlight& in_flight, std::shared_ptr<host::HostedDatabase> database,
                          std::vector<std::string> keys, const kv::ReadBounds& bounds, Executor& executor,
@@ -13,6 +23,7 @@ WatchSource::WatchSource(InFlight& in_flight, std::shared_ptr<host::HostedDataba
     : ticket_(in_flight),
       database_(std::move(database)),
       bounds_(bounds),
+      max_frame_bytes_(largest_frame_bytes(keys.size(), database_->store().limits())),
       executor_(executor),
       wake_(wake),
       good_(std::move(good)),
@@ -42,6 +53,11 @@ PieceSource::Next WatchSource::next(std::string& piece) {
   }
   executor_.post(Lane::kRead, [self = shared_from_this()] { self->read_in_background(); });
   return Next::kNothing;
+}
+
+uint64_t WatchSource::bytes_in_making() const {
+  MutexLock lock(mutex_);
+  return reading_ || prepared_ ? max_frame_bytes_ : 0;
 }
 
 PieceSource::Next WatchSource::read(const kv::ReadBounds& bounds, std::string& piece, bool& would_block) {

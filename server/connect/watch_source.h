@@ -28,6 +28,7 @@ class WatchSource final : public PieceSource, public std::enable_shared_from_thi
               std::function<void(const Error&)> failed);
 
   Next next(std::string& piece) override;
+  uint64_t bytes_in_making() const override;
 
  private:
   Next read(const kv::ReadBounds& bounds, std::string& piece, bool& would_block);
@@ -37,13 +38,14 @@ class WatchSource final : public PieceSource, public std::enable_shared_from_thi
   InFlight::Ticket ticket_;
   const std::shared_ptr<host::HostedDatabase> database_;
   const kv::ReadBounds bounds_;
+  const uint64_t max_frame_bytes_;
   Executor& executor_;
   const std::function<void()> wake_;
   const std::function<bool()> good_;
   const std::function<void(const Error&)> failed_;
   kv::Watch watch_;  // used by who asks for frames, or while reading_ is set by the read lane
 
-  Mutex mutex_;
+  mutable Mutex mutex_;
   bool reading_ TM_GUARDED_BY(mutex_) = false;
   std::optional<std::pair<Next, std::string>> prepared_ TM_GUARDED_BY(mutex_);
 };

@@ -36,6 +36,10 @@ class BodySource {
   };
   // On the connection's network thread; must not block. `piece` comes empty.
   virtual Next next(std::string& piece) = 0;
+  // Asked after kNothing, on the same thread: how large the piece may become that another thread is making
+  // now, in bytes; 0 if none is. Until next() is called again that much counts as waiting unsent, so that
+  // many large pieces are not made at once.
+  virtual uint64_t bytes_in_making() const { return 0; }
 };
 
 struct Response {

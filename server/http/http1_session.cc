@@ -141,10 +141,15 @@ class Http1Session final : public Session {
   // Sends the next piece, if there is one.
   void fill_chunk(Output& output) {
     std::string piece;
-    if (source_ready_ && peer_.gate_open()) {
+    if (source_ready_ && (in_making_ > 0 || peer_.gate_open())) {
+      peer_.release_response(std::exchange(in_making_, 0));
       const BodySource::Next next = response_.source->next(piece);
       if (next == BodySource::Next::kEnd) return end_stream();
       source_ready_ = next == BodySource::Next::kPiece;
+      if (next == BodySource::Next::kNothing) {
+        in_making_ = response_.source->bytes_in_making();
+        peer_.charge_response(in_making_);
+      }
     }
     if (piece.empty() && std::exchange(keep_alive_due_, false)) piece = response_.keep_alive;
     if (piece.empty()) return;
@@ -164,6 +169,7 @@ class Http1Session final : public Session {
   }
 
   void end_stream() {
+    peer_.release_response(std::exchange(in_making_, 0));
     response_ = {};
     if (chunked_) head_.append("0\r\n\r\n");
     state_ = State::kClosing;
@@ -319,6 +325,7 @@ class Http1Session final : public Session {
   size_t progress_bytes_ = 0;
   bool chunked_ = false;         // while streaming: framed in chunks, not by the end of the connection
   bool source_ready_ = false;    // may have a piece
+  uint64_t in_making_ = 0;       // charged for a piece that the source is making
   bool keep_alive_due_ = false;  // nothing was sent for long
   std::string head_;             // to be sent before response_
   Response response_;

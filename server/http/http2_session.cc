@@ -290,7 +290,7 @@ void Http2Session::reject(Stream& stream, int status, std::string_view sentence)
   submit(stream, plain_error(status, sentence));
 }
 
-// Forgets the body at hand, sent or not.
+// Forgets the body at hand, sent or not, and the room kept for the next one.
 void Http2Session::drop_body(Stream& stream) {
   std::string& body = stream.response.body;
   if (stream.sent > 0 && body.size() > Output::kCopyMax) {
@@ -300,6 +300,7 @@ void Http2Session::drop_body(Stream& stream) {
   }
   body.clear();
   stream.sent = 0;
+  peer_.release_response(std::exchange(stream.in_making, 0));
 }
 
 void Http2Session::on_close(Stream& stream) {
@@ -393,12 +394,17 @@ void Http2Session::submit(Stream& stream, Response response) {
 // Called when all of the piece before was sent and the client can take more. False: there is nothing to send
 // now.
 bool Http2Session::next_piece(Stream& stream) {
+  const bool has_room = stream.in_making > 0;
   drop_body(stream);
   if (stream.source_ended) return true;
   std::string& piece = stream.response.body;
   BodySource::Next next = BodySource::Next::kNothing;
-  if (peer_.gate_open()) {
+  if (has_room || peer_.gate_open()) {
     next = stream.response.source->next(piece);
+    if (next == BodySource::Next::kNothing) {
+      stream.in_making = stream.response.source->bytes_in_making();
+      peer_.charge_response(stream.in_making);
+    }
   } else {
     stream.starved = starved_ = true;
   }

@@ -93,6 +93,7 @@ class Http2Session final : public Session {
     bool deferred = false;  // nghttp2 does not ask for more until it is told to
     bool starved = false;   // deferred because too much waits unsent
     bool source_ended = false;
+    uint64_t in_making = 0;  // charged for a piece that the source is making
     bool keep_alive_due = false;
     int64_t piece_ms = 0;  // when the latest piece came
     std::array<char, 4> status_text;

@@ -5,7 +5,7 @@ import { spawn } from "node:child_process";
 import { existsSync, mkdtempSync, rmSync } from "node:fs";
 import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
-import { dirname, join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 
@@ -81,18 +81,21 @@ function cleanEnvironment(extra) {
   return { ...env, ...extra };
 }
 
-// Runs the server's program with any arguments until it ends by itself.
-export async function runTidemark(args, { env = {}, cwd } = {}) {
-  const child = launch(binary, args, { env: cleanEnvironment(env), cwd, stdio: ["ignore", "pipe", "pipe"] });
+// Runs a program until it ends by itself; gives {code, signal, error, stdout, stderr}.
+export async function runProgram(command, args, { env = {}, cwd, msMax = START_MS_MAX } = {}) {
+  const child = launch(command, args, { env: cleanEnvironment(env), cwd, stdio: ["ignore", "pipe", "pipe"] });
   let stdout = "", stderr = "";
   child.stdout.on("data", (part) => (stdout += part));
   child.stderr.on("data", (part) => (stderr += part));
   try {
-    return { ...(await within(START_MS_MAX, `tidemark ${args.join(" ")}`, child.ended)), stdout, stderr };
+    return { ...(await within(msMax, `${basename(command)} ${args.join(" ")}`, child.ended)), stdout, stderr };
   } finally {
     child.kill("SIGKILL");
   }
 }
+
+// Runs the server's program with any arguments until it ends by itself.
+export const runTidemark = (args, options) => runProgram(binary, args, options);
 
 export class Server {
   // Starts the server on `dataDir` and waits until it is ready. Port 0 picks one. `token` null: gives none.

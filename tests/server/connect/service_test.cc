@@ -431,6 +431,54 @@ TEST_F(ServiceTest, WatchStreamsMessages) {
   EXPECT_EQ(service_->wait_until_idle(10'000'000), 0);
 }
 
+// A frame too large for the network thread is made on the read lane, and says how much room it will take.
+TEST_F(ServiceTest, AWatchSaysHowLargeAFrameInMakingMayBecome) {
+  set("k", std::string(1000, 'v'));
+  ServiceOptions options;
+  options.inline_read_bytes = 100;
+  restart(std::move(options));
+  pb::Watch message;
+  message.add_keys()->set_key("k");
+  message.add_keys()->set_key("l");
+  const std::string body = message.SerializeAsString();
+  struct Waking final : Carrier {
+    void reserve(uint64_t) override {}
+    std::function<void()> waker() override {
+      return [this] {
+        MutexLock lock(mutex);
+        woken = true;
+        called.notify_all();
+      };
+    }
+    Mutex mutex;
+    CondVar called;
+    bool woken TM_GUARDED_BY(mutex) = false;
+  } carrier;
+  Call call = data_call("/v2/watch", body);
+  call.carrier = &carrier;
+  Answer given = answer(call);
+  ASSERT_TRUE(given.source);
+  EXPECT_EQ(given.source->bytes_in_making(), 0u);
+  std::string piece;
+  ASSERT_EQ(given.source->next(piece), PieceSource::Next::kNothing);
+  const kv::Limits& limits = host_->limits();
+  EXPECT_GE(given.source->bytes_in_making(), 2 * (limits.max_write_key_bytes + limits.max_value_bytes));
+  {
+    MutexLock lock(carrier.mutex);
+    while (!carrier.woken) carrier.called.wait(carrier.mutex);
+  }
+  // The frame is there, but nobody has taken it yet.
+  EXPECT_GT(given.source->bytes_in_making(), 0u);
+  ASSERT_EQ(given.source->next(piece), PieceSource::Next::kPiece);
+  EXPECT_EQ(watch_messages(piece).at(0).keys(0).entry_if_changed().value(), std::string(1000, 'v'));
+  EXPECT_EQ(given.source->bytes_in_making(), 0u);
+  piece.clear();
+  EXPECT_EQ(given.source->next(piece), PieceSource::Next::kNothing);
+  EXPECT_EQ(given.source->bytes_in_making(), 0u);
+  given.source.reset();
+  EXPECT_EQ(service_->wait_until_idle(10'000'000), 0);
+}
+
 TEST_F(ServiceTest, AReadOnlyServerReadsAndWatchesAndSaysThatWritesAreDisabled) {
   set("k", "v");
   ServiceOptions options;

@@ -23,11 +23,28 @@ class TestSource final : public BodySource {
     EXPECT_TRUE(piece.empty());
     const MutexLock lock(mutex_);
     ++asked_;
+    if (to_be_made_ > 0 && pieces_.empty()) {
+      in_making_ = std::exchange(to_be_made_, 0);
+      return Next::kNothing;
+    }
+    in_making_ = 0;
     if (pieces_.empty()) return ended_ ? Next::kEnd : Next::kNothing;
     piece = std::move(pieces_.front());
     pieces_.pop_front();
     ++given_;
     return Next::kPiece;
+  }
+  uint64_t bytes_in_making() const override {
+    const MutexLock lock(mutex_);
+    return in_making_;
+  }
+  // When asked the next time, says that it is making a piece of so many bytes.
+  void begin_making(uint64_t bytes) {
+    {
+      const MutexLock lock(mutex_);
+      to_be_made_ = bytes;
+    }
+    wake_();
   }
   void put(std::string piece) {
     {
@@ -55,8 +72,10 @@ class TestSource final : public BodySource {
  private:
   const std::function<void()> wake_;
   std::atomic<int>& alive_;
-  Mutex mutex_;
+  mutable Mutex mutex_;
   std::deque<std::string> pieces_ TM_GUARDED_BY(mutex_);
+  uint64_t to_be_made_ TM_GUARDED_BY(mutex_) = 0;
+  uint64_t in_making_ TM_GUARDED_BY(mutex_) = 0;
   bool ended_ TM_GUARDED_BY(mutex_) = false;
   int given_ TM_GUARDED_BY(mutex_) = 0;
   int asked_ TM_GUARDED_BY(mutex_) = 0;
@@ -312,6 +331,76 @@ TEST_F(TightStreamTest, PiecesWaitForTheBudget) {
     for (size_t i = kStreams / 2; i < kStreams; ++i) begun += client.answers[ids[i]].body.empty() ? 0 : 1;
     return begun >= 5;
   }));
+}
+
+// What sources make on other threads takes its room when they begin, not when it is there.
+TEST_F(TightStreamTest, PiecesInMakingCount) {
+  constexpr size_t kStreams = 40;
+  constexpr size_t kPiece = 100'000;
+  constexpr size_t kFit = (1 << 20) / kPiece + 1;
+  H2Client client(server_.port());
+  std::vector<int32_t> ids;
+  for (size_t i = 0; i < kStreams; ++i) ids.push_back(client.submit({.path = "/stream"}));
+  ASSERT_TRUE(client.run_until([&] { return made() == kStreams; }));
+  const auto asked_first = [&](size_t i) { return source(i)->asked() > 0; };
+  for (size_t i = 0; i < kStreams; ++i) ASSERT_TRUE(eventually([&] { return asked_first(i); }));
+  for (size_t i = 0; i < kStreams; ++i) source(i)->begin_making(kPiece);
+  const auto making = [&] {
+    std::vector<size_t> found;
+    for (size_t i = 0; i < kStreams; ++i)
+      if (source(i)->bytes_in_making() > 0) found.push_back(i);
+    return found;
+  };
+  ASSERT_TRUE(eventually([&] { return making().size() == kFit; }));
+  // All are made, a few at once, though the room is full whenever one is asked for.
+  std::vector<bool> given(kStreams);
+  for (size_t left = kStreams; left > 0;) {
+    const std::vector<size_t> now = making();
+    ASSERT_LE(now.size(), kFit);
+    for (const size_t i : now) {
+      if (given[i]) continue;
+      given[i] = true;
+      --left;
+      source(i)->put(std::string(kPiece, 'b'));
+    }
+    ASSERT_TRUE(client.run_until([&] {
+      for (size_t i = 0; i < kStreams; ++i)
+        if (given[i] && client.answers[ids[i]].body.size() != kPiece) return false;
+      return left == 0 || !making().empty();
+    }));
+  }
+  EXPECT_TRUE(eventually([&] { return server_.counters().response_bytes_waiting == 0; }));
+}
+
+TEST_F(TightStreamTest, APieceInMakingIsForgottenWithItsClient) {
+  {
+    H2Client two(server_.port());
+    const int32_t id = two.submit({.path = "/stream"});
+    RawClient one(server_.port());
+    ASSERT_TRUE(one.send("POST /stream HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n"));
+    ASSERT_TRUE(two.run_until([&] { return made() == 2; }));
+    for (size_t i = 0; i < 2; ++i) {
+      source(i)->begin_making(100'000);
+      ASSERT_TRUE(eventually([&] { return source(i)->bytes_in_making() > 0; }));
+    }
+    EXPECT_TRUE(eventually([&] { return server_.counters().response_bytes_waiting == 200'000; }));
+    two.reset(id);
+    ASSERT_TRUE(two.flush());
+    EXPECT_TRUE(eventually([&] { return server_.counters().response_bytes_waiting == 100'000; }));
+  }
+  EXPECT_TRUE(eventually([&] { return server_.counters().response_bytes_waiting == 0; }));
+}
+
+TEST_F(TightStreamTest, Http1TakesAPieceThatWasInMaking) {
+  RawClient client(server_.port());
+  ASSERT_TRUE(client.send("POST /stream HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n"));
+  ASSERT_TRUE(client.receive_until("\r\n\r\n"));
+  client.received.clear();
+  source()->begin_making(2 << 20);  // more than there is room for
+  ASSERT_TRUE(eventually([&] { return server_.counters().response_bytes_waiting == 2 << 20; }));
+  source()->put("hello");
+  ASSERT_TRUE(client.receive_until("5\r\nhello\r\n"));
+  EXPECT_TRUE(eventually([&] { return server_.counters().response_bytes_waiting == 0; }));
 }
 
 }  // namespace
