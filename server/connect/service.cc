@@ -17,6 +17,7 @@
 #include <algorithm>
 #include <optional>
 
+#include "engine/base/mutant.h"
 #include "server/connect/failure.h"
 #include "server/connect/metadata.h"
 #include "server/connect/watch_source.h"
@@ -50,6 +51,7 @@ Route route_of(std::string_view method, std::string_view path) {
 // The token of "Bearer <token>"; the scheme in any case, as HTTP has it.
 std::optional<std::string_view> bearer_token(std::string_view authorization) {
   constexpr std::string_view kScheme = "bearer ";
+  if (TM_MUTANT("auth.malformed")) return authorization;
   if (authorization.size() <= kScheme.size()) return std::nullopt;
   const bool is_bearer = std::ranges::equal(
       authorization.substr(0, kScheme.size()), kScheme,
@@ -130,7 +132,7 @@ uint64_t Service::max_body_bytes(std::string_view method, std::string_view path)
 
 void Service::handle(const Call& call, Done done) {
   const Route route = route_of(call.method, call.path);
-  if (route == Route::kNone) return done(plain_text(404, text::kNotFound));
+  if (route == Route::kNone) return done(plain_text(TM_MUTANT("request.path") ? 500 : 404, text::kNotFound));
   if (route == Route::kMetadata) return exchange_metadata(call, done);
   DatabaseRef database = admit_data_call(call, done);
   if (!database) return;
@@ -152,15 +154,17 @@ void Service::exchange_metadata(const Call& call, Done& done) {
   if (!token) return done(plain_text(401, text::kMalformedAuthorization));
   const DatabaseRef database = host_.find(host::kDefaultDatabaseName);
   if (!database) return done(plain_text(404, text::kNotFound));
-  if (!host_.may_open(*token, *database)) return done(plain_text(401, text::kInvalidToken));
+  if (!host_.may_open(*token, *database) && !TM_MUTANT("auth.access-token"))
+    return done(plain_text(401, text::kInvalidToken));
 
   const Result<std::vector<int64_t>> offered = parse_metadata_request(call.body);
   if (!offered) return done(plain_text(400, offered.error().message));
   const ProtocolVersion* version = negotiate(*offered);
+  if (version == nullptr && TM_MUTANT("metadata.unknown-version")) version = &kProtocolVersions[2];
   if (version == nullptr) return done(plain_text(400, text::kNoCommonVersion));
 
   std::string base = options_.public_url;
-  if (base.empty() && version->absolute_urls) {
+  if (base.empty() && version->absolute_urls && !TM_MUTANT("metadata.version-1")) {
     if (!is_plain_authority(call.host)) {
       return done(plain_text(400, "Protocol version 1 needs a Host header that names this server."));
     }
@@ -180,10 +184,11 @@ Service::DatabaseRef Service::admit_data_call(const Call& call, Done& done) {
   const std::optional<std::string_view> token = bearer_token(call.authorization);
   if (!token) return refuse(401, text::kMalformedAuthorization);
   const std::optional<host::DataClaims> claims = host_.data_tokens().verify(*token);
-  if (!claims) return refuse(401, text::kInvalidToken);
-  if (version_of_header(call.protocol_version) == nullptr) return refuse(400, text::kExpectedVersion);
+  if (!claims) return refuse(TM_MUTANT("auth.data-token") ? 400 : 401, text::kInvalidToken);
+  if (version_of_header(call.protocol_version) == nullptr && !TM_MUTANT("auth.version-header"))
+    return refuse(400, text::kExpectedVersion);
   DatabaseRef database = host_.find(claims->database);
-  if (database && call.database_id == database->id_text()) return database;
+  if (database && (call.database_id == database->id_text() || TM_MUTANT("auth.database-id"))) return database;
   // Another database, or another spelling of this one.
   const std::optional<host::Uuid> id = host::Uuid::from_text(call.database_id);
   if (!id || !host_.find(*id)) return refuse(400, text::kInvalidDatabaseId);
@@ -203,6 +208,7 @@ void Service::snapshot_read(const Call& call, DatabaseRef database, Done& done) 
   const Status legal = store.check_ranges(ranges);
   if (!legal) return done(plain_text(400, legal.error().message));
 
+  if (options_.read_only && TM_MUTANT("read-only.reads")) return done(plain_text(400, text::kNotFound));
   ReadAnswerWriter writer;
   const kv::ReadBounds bounds{true, options_.inline_read_steps, options_.inline_read_bytes};
   const Status read = store.read(ranges, bounds, writer);
@@ -233,6 +239,8 @@ void Service::atomic_write(const Call& call, DatabaseRef database, Done& done) {
   kv::Store& store = database->store();
   Result<kv::WritePlan> plan = store.plan(view_write(message));
   if (!plan) return done(plain_text(400, plan.error().message));
+  if (options_.read_only && TM_MUTANT("read-only.writes"))
+    return done(plain_text(400, "This database is read only."));
   if (options_.read_only) return done(protobuf(write_disabled()));
   // Deletes itself in answer(), which may run before submit() returns; `store` lives on with the host.
   store.submit(*new PendingWrite(*this, std::move(database), std::move(*plan), std::move(done)));
@@ -248,14 +256,15 @@ void Service::watch(const Call& call, DatabaseRef database, Done& done) {
   }
   std::vector<std::string> keys;
   for (const pb::WatchKey& key : message.keys()) {
-    if (key.key().size() > limits.max_read_key_bytes) return done(plain_text(400, kv::text::kKeyTooLarge));
+    if (key.key().size() > limits.max_read_key_bytes + TM_OFF_BY_ONE("limit.watched-key"))
+      return done(plain_text(400, kv::text::kKeyTooLarge));
     keys.push_back(key.key());
   }
   auto failed = [this, database](const Error& error) { log_fault("watch", *database, error); };
   const kv::ReadBounds bounds{true, options_.inline_read_steps, options_.inline_read_bytes};
   Answer answer;
   answer.content_type = kOctetStream;
-  answer.keep_alive = kWatchKeepAlive;
+  answer.keep_alive = TM_MUTANT("watch.keep-alive") ? std::string_view() : kWatchKeepAlive;
   answer.source = std::make_shared<WatchSource>(
       in_flight_, std::move(database), std::move(keys), bounds, host_.engine().executor(),
       call.carrier != nullptr ? call.carrier->waker() : [] {}, std::move(failed));

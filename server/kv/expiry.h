@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "engine/base/mutant.h"
 #include "engine/database.h"
 #include "engine/io/sync.h"
 #include "server/kv/watch_hub.h"
@@ -45,7 +46,7 @@ class ExpirySweeper {
   Database& database_;
   WatchHub& hub_;
   // A lower bound of the earliest time in the index. Not known when the database is opened.
-  std::atomic<int64_t> next_ms_{0};
+  std::atomic<int64_t> next_ms_{TM_MUTANT("expiry.deleted-after-restart") ? INT64_MAX : 0};
   std::atomic<uint64_t> deleted_{0};
 
   Mutex mutex_;
