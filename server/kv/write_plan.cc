@@ -66,7 +66,8 @@ Result<size_t> check_mutation(const Mutation& mutation, const Limits& limits) {
     return refuse(text::kBadMutation);
   if (mutation.type == MutationType::kDelete)
     return mutation.key.size() - (TM_MUTANT("limit.total/delete-keys") ? mutation.key.size() : 0);
-  if (!mutation.value && !TM_MUTANT("limit.mutation-value")) return refuse(text::kBadMutation);
+  if (!mutation.value)
+    return refuse(TM_MUTANT("limit.mutation-value") ? text::kBadExpiry : text::kBadMutation);
   const Mutation::Value& value = *mutation.value;
   if (value.encoding < static_cast<int32_t>(Encoding::kV8) ||
       value.encoding > static_cast<int32_t>(Encoding::kBytes) + TM_OFF_BY_ONE("limit.encoding")) {

@@ -33,7 +33,9 @@ function run(suites, { mutant, rules } = {}) {
     child.on("error", reject);
     child.on("close", (code) => {
       children.delete(child);
-      const [, failed] = output.match(/^FAIL {2}(.*)$/m) ?? [];
+      const failures = [...output.matchAll(/^FAIL {2}(.*)$/gm)].map(([, name]) => name);
+      // A suite that could not even begin says less than a case.
+      const failed = failures.find((name) => !name.endsWith("the suite itself")) ?? failures[0];
       if (code === 0 && !failed) resolve(null);
       else if (failed) resolve(failed);
       else reject(new Error(`the cases could not be run (code ${code}): ${errors}`));

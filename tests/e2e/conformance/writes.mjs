@@ -21,8 +21,7 @@ async function keysAndValues(t) {
     const empty = Buffer.alloc(0);
     await t.commit([set(empty, t.transport.name)]);
     const { ranges: [[first]] } = await session.snapshotRead([range(empty, Buffer.from("ff", "hex"), 1)]);
-    expect(first.key.length === 0, show(first));
-    await t.commit([mutation(M_DELETE, empty)]);
+    expect(first.key.length === 0, show(first)); // perhaps the other transport's
   });
   await t.rule("key.order", "lists go by the bytes of keys", async () => {
     const suffixes = ["", "00", "00ff", "01", "0100", "61", "6100", "6161", "7f", "80", "fe", "ff", "ffff"];

@@ -17,6 +17,7 @@ export class Suite {
     this.print = print;
   }
 
+  // Tells the outcome of one case.
   report(name, error, rules = "") {
     for (const rule of rules.split(" ")) if (rule) this.rules.add(rule);
     if (error === undefined) {
@@ -25,7 +26,7 @@ export class Suite {
     } else {
       this.failed++;
       this.print(`FAIL  ${this.name}: ${name}\n      ${String(error?.stack ?? error).replaceAll("\n", "\n      ")}`);
-      this.afterFailure();
+      this.afterFailure(name);
     }
   }
 

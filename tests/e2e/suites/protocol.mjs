@@ -29,7 +29,7 @@ function expectRefused(answer, statuses, text) {
 async function metadataCases(suite, transport) {
   const ask = (body, headers = { authorization: `Bearer ${TOKEN}` }, more = {}) =>
     transport.request({ path: "/", headers, body: Buffer.from(body), ...more });
-  const test = (name, run) => suite.test(`${transport.name}: ${name}`, run);
+  const test = (name, run, rules) => suite.test(`${transport.name}: ${name}`, run, rules);
 
   for (const version of [2, 3]) {
     await test(`metadata, version ${version}`, async () => {
@@ -79,7 +79,7 @@ async function metadataCases(suite, transport) {
 }
 
 async function dataPathCases(suite, transport) {
-  const test = (name, run) => suite.test(`${transport.name}: ${name}`, run);
+  const test = (name, run, rules) => suite.test(`${transport.name}: ${name}`, run, rules);
   const session = await Session.open(transport, TOKEN);
   const prefix = `${transport.name} `;
   const readBody = encodeMessage([pointRange(key("a"))]);
@@ -174,7 +174,7 @@ async function dataPathCases(suite, transport) {
 
 // Each must be refused, and leave nothing behind.
 async function refusedWrites(suite, transport) {
-  const test = (name, run) => suite.test(`${transport.name}: ${name}`, run);
+  const test = (name, run, rules) => suite.test(`${transport.name}: ${name}`, run, rules);
   const session = await Session.open(transport, TOKEN);
   const guard = key(`${transport.name} guard`), other = key(`${transport.name} other`);
   const le64 = Buffer.from("0500000000000000", "hex");
