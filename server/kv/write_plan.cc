@@ -64,10 +64,10 @@ Result<size_t> check_mutation(const Mutation& mutation, const Limits& limits) {
   if (mutation.expire_at_ms < -1 + TM_OFF_BY_ONE("limit.expire-at")) return refuse(text::kBadExpiry);
   if (TM_MUTANT("delete.ignores-value") && mutation.type == MutationType::kDelete && mutation.value)
     return refuse(text::kBadMutation);
-  if (mutation.type == MutationType::kDelete)
-    return mutation.key.size() - (TM_MUTANT("limit.total/delete-keys") ? mutation.key.size() : 0);
-  if (!mutation.value)
-    return refuse(TM_MUTANT("limit.mutation-value") ? text::kBadExpiry : text::kBadMutation);
+  if (TM_MUTANT("limit.total/delete-keys") && mutation.type == MutationType::kDelete) return 0;
+  if (mutation.type == MutationType::kDelete) return mutation.key.size();
+  if (TM_MUTANT("limit.mutation-value") && !mutation.value) return refuse(text::kBadExpiry);
+  if (!mutation.value) return refuse(text::kBadMutation);
   const Mutation::Value& value = *mutation.value;
   if (value.encoding < static_cast<int32_t>(Encoding::kV8) ||
       value.encoding > static_cast<int32_t>(Encoding::kBytes) + TM_OFF_BY_ONE("limit.encoding")) {

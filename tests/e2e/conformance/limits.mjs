@@ -57,6 +57,7 @@ export async function limitCases(t) {
     for (const type of [1, 3, 4, 5, 9]) await t.refused([mutation(type, key)], "Invalid mutation kind or arguments.");
   });
   await t.rule("limit.encoding", "encodings", async () => {
+    for (const encoding of [1, 2, 3]) await t.commit([set(key, "12345678", encoding)]);
     for (const encoding of [0, 4, 9, -1]) {
       const outcome = await t.write([mutation(1, key, { data: "x", encoding })]);
       expect(outcome.httpStatus === 400, `${encoding}: ${outcome.httpStatus}`);
