@@ -2,12 +2,11 @@
 //   bench_net write    64 writers against one writer, every write synced, in turns; prints commits per
 //   second, the
 //                      time of one commit, and the ratio
+//   bench_net expire   many keys that expire in the same second, beside a client that reads and writes
 //   bench_net prepare  writes entries, and leaves in a folder what h2load needs to read one of them (see
 //   net.sh)
 #include <CLI/CLI.hpp>
 #include <algorithm>
-#include <boost/json/parse.hpp>
-#include <boost/json/value.hpp>
 #include <cstdio>
 #include <fstream>
 #include <string>
@@ -16,63 +15,14 @@
 #include "bench/h2_client.h"
 #include "bench/kv_wire.h"
 #include "bench/machine.h"
+#include "bench/net_database.h"
+#include "bench/net_expiry.h"
 #include "bench/report.h"
 #include "bench/workload.h"
 
 namespace tidemark::bench {
 
 namespace {
-
-struct Target {
-  std::string host = "127.0.0.1";
-  std::string port = "4512";
-  std::string token_file;
-};
-
-struct Database {
-  std::string endpoint;  // path, without a slash at its end
-  H2Client::Headers headers;
-};
-
-std::string read_token(const std::string& path) {
-  std::ifstream file(path);
-  std::string token;
-  if (!(file >> token)) {
-    die("cannot read a token from " + path);
-  }
-  return token;
-}
-
-// The metadata exchange.
-Database open_database(H2Client& client, const std::string& token) {
-  const H2Answer answer =
-      client.post_and_wait("/", {{"authorization", "Bearer " + token}, {"content-type", "application/json"}},
-                           R"({"supportedVersions":[1,2,3]})");
-  if (answer.status != 200) {
-    die("metadata exchange: status " + std::to_string(answer.status) + ": " + answer.body);
-  }
-  boost::system::error_code error;
-  const boost::json::value metadata = boost::json::parse(answer.body, error);
-  require(!error && metadata.is_object(), "metadata exchange: the answer is not JSON");
-  const auto text = [&](const char* pointer) -> std::string {
-    boost::system::error_code missing;
-    const boost::json::value* found = metadata.find_pointer(pointer, missing);
-    if (found == nullptr || !found->is_string()) {
-      die(std::string("metadata exchange: the answer lacks ") + pointer);
-    }
-    return found->as_string().c_str();
-  };
-  Database database;
-  database.endpoint = text("/endpoints/0/url");
-  if (const size_t scheme = database.endpoint.find("://"); scheme != std::string::npos) {
-    const size_t slash = database.endpoint.find('/', scheme + 3);
-    database.endpoint = slash == std::string::npos ? "" : database.endpoint.substr(slash);
-  }
-  database.headers = {{"authorization", "Bearer " + text("/token")},
-                      {"x-denokv-database-id", text("/databaseId")},
-                      {"x-denokv-version", "3"}};
-  return database;
-}
 
 std::string hex(uint64_t number) {
   char text[17];
@@ -205,6 +155,9 @@ int run(int argc, char** argv) {
   write_command->add_option("--turns", turns)->check(CLI::Range(1, 1000))->capture_default_str();
   write_command->add_option("--turn-ms", turn_ms)->check(CLI::Range(10, 600'000))->capture_default_str();
   write_command->add_option("--json", json, "write all samples to this file");
+  auto* expire_command = app.add_subcommand("expire", "keys that expire all at once, beside another client");
+  uint64_t keys = 1'000'000;
+  expire_command->add_option("--keys", keys)->check(CLI::Range(1000, 100'000'000))->capture_default_str();
   auto* prepare_command = app.add_subcommand("prepare", "entries, and what h2load needs to read one");
   prepare_command->add_option("--entries", entries)->check(CLI::Range(1, 100'000'000))->capture_default_str();
   prepare_command->add_option("--out", out, "folder for the files request, answer, headers and path")
@@ -212,6 +165,8 @@ int run(int argc, char** argv) {
   CLI11_PARSE(app, argc, argv);
   if (write_command->parsed()) {
     write(target, writers, turns, turn_ms, json);
+  } else if (expire_command->parsed()) {
+    expire(target, keys);
   } else {
     prepare(target, entries, out);
   }

@@ -57,10 +57,22 @@ H2Client::~H2Client() {
 }
 
 void H2Client::post(const std::string& path, const Headers& headers, std::string body, Done done) {
-  static const std::string kMethod = ":method", kPost = "POST", kScheme = ":scheme", kHttp = "http",
+  request("POST", path, headers, std::move(body), std::move(done));
+}
+
+H2Answer H2Client::get_and_wait(const std::string& path, const Headers& headers) {
+  H2Answer result;
+  request("GET", path, headers, {}, [&](H2Answer answer) { result = std::move(answer); });
+  run();
+  return result;
+}
+
+void H2Client::request(const std::string& method, const std::string& path, const Headers& headers,
+                       std::string body, Done done) {
+  static const std::string kMethod = ":method", kScheme = ":scheme", kHttp = "http",
                            kAuthority = ":authority", kPath = ":path", kLength = "content-length";
   const std::string length = std::to_string(body.size());
-  std::vector<nghttp2_nv> fields = {header(kMethod, kPost), header(kScheme, kHttp),
+  std::vector<nghttp2_nv> fields = {header(kMethod, method), header(kScheme, kHttp),
                                     header(kAuthority, authority_), header(kPath, path),
                                     header(kLength, length)};
   for (const auto& [name, value] : headers) {

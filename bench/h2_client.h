@@ -33,6 +33,7 @@ class H2Client {
 
   // Queues a POST. `done` runs inside run(), and may queue more. Header names in lower case.
   void post(const std::string& path, const Headers& headers, std::string body, Done done);
+  H2Answer get_and_wait(const std::string& path, const Headers& headers);
   // Works until every request was answered.
   void run();
   // post() and run() for one request.
@@ -46,6 +47,8 @@ class H2Client {
     Done done;
   };
 
+  void request(const std::string& method, const std::string& path, const Headers& headers, std::string body,
+               Done done);
   static ssize_t read_body(nghttp2_session*, int32_t id, uint8_t* buffer, size_t size, uint32_t* flags,
                            nghttp2_data_source* source, void*);
   static int on_header(nghttp2_session*, const nghttp2_frame* frame, const uint8_t* name, size_t name_size,

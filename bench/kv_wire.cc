@@ -26,6 +26,18 @@ void put_number(std::string& out, uint32_t field, uint64_t value) {
   put_varint(out, value);
 }
 
+void put_set(std::string& write, std::string_view key, std::string_view value, int64_t expire_at_ms) {
+  std::string kv_value;
+  put_bytes(kv_value, 1, value);
+  put_number(kv_value, 2, 3);  // VE_BYTES
+  std::string mutation;
+  put_bytes(mutation, 1, key);
+  put_bytes(mutation, 2, kv_value);
+  put_number(mutation, 3, 1);  // M_SET
+  if (expire_at_ms != 0) put_number(mutation, 4, static_cast<uint64_t>(expire_at_ms));
+  put_bytes(write, 2, mutation);
+}
+
 // Walks the fields of a message; ends early on anything malformed.
 class Fields {
  public:
@@ -88,15 +100,14 @@ std::string kv_key(std::initializer_list<std::string_view> parts) {
 }
 
 std::string atomic_set(std::string_view key, std::string_view value) {
-  std::string kv_value;
-  put_bytes(kv_value, 1, value);
-  put_number(kv_value, 2, 3);  // VE_BYTES
-  std::string mutation;
-  put_bytes(mutation, 1, key);
-  put_bytes(mutation, 2, kv_value);
-  put_number(mutation, 3, 1);  // M_SET
   std::string write;
-  put_bytes(write, 2, mutation);
+  put_set(write, key, value, 0);
+  return write;
+}
+
+std::string atomic_sets(const std::vector<std::string>& keys, std::string_view value, int64_t expire_at_ms) {
+  std::string write;
+  for (const std::string& key : keys) put_set(write, key, value, expire_at_ms);
   return write;
 }
 

@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace tidemark::bench {
 
@@ -13,6 +14,8 @@ namespace tidemark::bench {
 std::string kv_key(std::initializer_list<std::string_view> parts);
 // AtomicWrite with one M_SET of a VE_BYTES value.
 std::string atomic_set(std::string_view key, std::string_view value);
+// AtomicWrite that sets all of `keys` to the same VE_BYTES value, with one expiry.
+std::string atomic_sets(const std::vector<std::string>& keys, std::string_view value, int64_t expire_at_ms);
 // SnapshotRead of one key.
 std::string point_read(std::string_view key);
 // Whether the bytes are an AtomicWriteOutput that says AW_SUCCESS with a versionstamp.

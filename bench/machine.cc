@@ -1,5 +1,6 @@
 #include "bench/machine.h"
 
+#include <chrono>
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -38,6 +39,12 @@ void die(const std::string& message) {
   std::fprintf(stderr, "bench: %s\n", message.c_str());
   std::fflush(stderr);
   ::_exit(1);
+}
+
+int64_t wall_ms() {
+  return std::chrono::duration_cast<std::chrono::milliseconds>(
+             std::chrono::system_clock::now().time_since_epoch())
+      .count();
 }
 
 int64_t now_ns() {

@@ -21,6 +21,8 @@ inline void require(bool condition, const char* message) {
 
 // Monotonic nanoseconds.
 int64_t now_ns();
+// Milliseconds since 1970.
+int64_t wall_ms();
 
 // Runs `body(0)` .. `body(threads - 1)`, each on a thread of its own, and waits for all.
 void run_threads(int threads, const std::function<void(int)>& body);

@@ -1,5 +1,6 @@
 #include "engine/database.h"
 
+#include <algorithm>
 #include <cstdio>
 
 #include "engine/base/check.h"
@@ -85,6 +86,7 @@ class DatabaseImpl final : public Database, private WadingObserver {
       : options_(options),
         id_{recovered.versions->database_id()},
         epoch_(recovered.epoch),
+        clock_(engine.clock()),
         lock_(std::move(recovered.lock)),
         versions_(std::move(recovered.versions)),
         snapshots_(std::make_shared<SnapshotRegistry>(versions_->manifest_state().horizon)),
@@ -132,16 +134,26 @@ class DatabaseImpl final : public Database, private WadingObserver {
   }
 
   void set_retention(const Retention& retention) override { background_.set_retention(retention); }
+  void set_history_max_bytes(std::optional<uint64_t> max_bytes) override {
+    background_.set_history_max_bytes(max_bytes);
+  }
 
   DatabaseStats stats() const override {
     DatabaseStats stats;
     const CommitCounters& counters = pipeline_.counters();
     stats.commits = counters.commits;
     stats.commit_groups = counters.groups;
+    stats.group_commits = counters.group_commits.read();
     stats.syncs = counters.syncs;
+    stats.sync_us = counters.sync_us.read();
     stats.write_delay_us = counters.delay_us;
-    stats.flushes = background_.flushes();
-    stats.compactions = background_.compactions();
+    stats.flushes = background_.flushes().jobs;
+    stats.flush_written_bytes = background_.flushes().written_bytes;
+    stats.flush_us = background_.flushes().us;
+    stats.compactions = background_.compactions().jobs;
+    stats.compaction_read_bytes = background_.compactions().read_bytes;
+    stats.compaction_written_bytes = background_.compactions().written_bytes;
+    stats.compaction_us = background_.compactions().us;
     stats.wal_bytes = pipeline_.wal_bytes();
     const auto state = versions_->acquire();
     stats.memtable_bytes = state->active->bytes();
@@ -160,8 +172,11 @@ class DatabaseImpl final : public Database, private WadingObserver {
       for (const SegmentRef& segment : run.segments) add(stats.history, segment);
     for (const auto& [number, meta] : versions_->manifest_state().changes)
       stats.change_file_bytes += meta.file_bytes;
+    if (const std::optional<int64_t> moment_us = versionstamp_unix_us(horizon()))
+      stats.horizon_age_us = std::max<int64_t>(clock_.wall_us() - *moment_us, 0);
     return stats;
   }
+  Status write_status() const override { return pipeline_.accepts(); }
 
   Status flush() override {
     TM_TRY(pipeline_.freeze());
@@ -205,6 +220,7 @@ class DatabaseImpl final : public Database, private WadingObserver {
   const DatabaseOptions options_;
   const DatabaseId id_;
   const uint8_t epoch_;
+  Clock& clock_;
   std::unique_ptr<FileLock> lock_;
   const std::unique_ptr<VersionSet> versions_;
   const std::shared_ptr<SnapshotRegistry> snapshots_;

@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "engine/base/histogram.h"
 #include "engine/base/status.h"
 #include "engine/base/versionstamp.h"
 #include "engine/options.h"
@@ -33,18 +34,39 @@ struct LevelStats {
   uint64_t tombstones = 0;
 };
 
+// Of one database. Counters count since it was opened, times are in microseconds, sizes in bytes.
 struct DatabaseStats {
-  uint64_t commits = 0;  // since it was opened, as are the next four
+  uint64_t commits = 0;
   uint64_t commit_groups = 0;
-  uint64_t syncs = 0;
+  HistogramCounts group_commits;  // commits of each group
+  uint64_t syncs = 0;             // of the log
+  HistogramCounts sync_us;        // each of them, failed ones too
+  uint64_t write_delay_us = 0;    // summed, by back-pressure
   uint64_t flushes = 0;
-  uint64_t compactions = 0;
+  uint64_t flush_written_bytes = 0;  // segments; change files come on top
+  uint64_t flush_us = 0;
+  uint64_t compactions = 0;  // plans carried out, moves and removals of whole files among them
+  uint64_t compaction_read_bytes = 0;
+  uint64_t compaction_written_bytes = 0;
+  uint64_t compaction_us = 0;
   uint64_t memtable_bytes = 0;   // active and frozen
-  uint64_t wal_bytes = 0;        // of live WAL files
+  uint64_t wal_bytes = 0;        // written to the newest WAL file
   std::vector<LevelStats> live;  // by level, level 0 first
   LevelStats history;
   uint64_t change_file_bytes = 0;
-  uint64_t write_delay_us = 0;  // summed, by back-pressure
+  // How long ago the moment was that the horizon names; nothing while it stands at the very beginning,
+  // or at a stamp that came from elsewhere.
+  std::optional<int64_t> horizon_age_us;
+};
+
+// Of what all databases share, since the start. Sizes in bytes.
+struct EngineStats {
+  uint64_t block_cache_hits = 0;
+  uint64_t block_cache_misses = 0;
+  uint64_t block_cache_bytes = 0;
+  uint64_t index_bytes = 0;  // indexes and filters of open segments, on the block cache's budget
+  uint64_t block_cache_capacity_bytes = 0;
+  uint64_t open_segments = 0;
 };
 
 // What all databases of a process share: caches, background threads, file handles.
@@ -58,6 +80,7 @@ class Engine {
   virtual Executor& executor() = 0;
   virtual Clock& clock() = 0;
   virtual FileSystem& file_system() = 0;
+  virtual EngineStats stats() const = 0;
 };
 
 // Segments being written for the second entrance: versions whose stamps were given elsewhere (restore,
@@ -113,7 +136,14 @@ class Database {
   virtual std::shared_ptr<Snapshot> pin_head() = 0;
 
   virtual void set_retention(const Retention& retention) = 0;
+  // The ceiling on history segments, in bytes; nothing: none. When it is exceeded the horizon moves, and what lies
+  // below it is dropped in the background.
+  virtual void set_history_max_bytes(std::optional<uint64_t> max_bytes) = 0;
+  // May wait for the manifest to be written.
   virtual DatabaseStats stats() const = 0;
+  // Whether a commit would be taken now; otherwise what it would be refused with: kReadOnly after a failure,
+  // kNoSpace while a flush waits for room, kShutdown. Takes a short lock and does no I/O.
+  virtual Status write_status() const = 0;
 
   // Writes the memtable, if not empty, to segments and waits for it.
   virtual Status flush() = 0;

@@ -12,6 +12,18 @@ EngineImpl::EngineImpl(const EngineOptions& options, const EngineComponents& com
       own_executor_(components.executor != nullptr ? nullptr : make_thread_executor({})),
       executor_(components.executor != nullptr ? components.executor : own_executor_.get()) {}
 
+EngineStats EngineImpl::stats() const {
+  EngineStats stats;
+  const BlockCache::Lookups lookups = cache_.lookups();
+  stats.block_cache_hits = lookups.hits;
+  stats.block_cache_misses = lookups.misses;
+  stats.block_cache_bytes = cache_.bytes();
+  stats.index_bytes = cache_.reserved();
+  stats.block_cache_capacity_bytes = cache_.capacity();
+  stats.open_segments = open_segments_.open_count();
+  return stats;
+}
+
 std::unique_ptr<Engine> Engine::create(const EngineOptions& options, const EngineComponents& components) {
   return std::make_unique<EngineImpl>(options, components);
 }

@@ -16,6 +16,7 @@ class EngineImpl final : public Engine {
   Executor& executor() override { return *executor_; }
   Clock& clock() override { return clock_; }
   FileSystem& file_system() override { return fs_; }
+  EngineStats stats() const override;
   const LogSink& log() const { return log_; }
   OpenSegments& open_segments() { return open_segments_; }
 

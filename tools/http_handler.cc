@@ -1,6 +1,7 @@
 #include "tools/http_handler.h"
 
 #include <memory>
+#include <string>
 #include <utility>
 
 namespace tidemark::tools {
@@ -38,6 +39,9 @@ class PiecesAsBody final : public http::BodySource {
 }  // namespace
 
 void HttpHandler::handle(const http::Request& request, http::Responder responder) {
+  const int64_t begun_us = parts_.clock->monotonic_us();
+  if (parts_.pages->handle(request, responder, OperatorPages::Access::kWithToken)) return;
+  const CallKind kind = call_kind(request.method, request.path);
   ResponderCarrier carrier(responder);
   connect::Call call;
   call.method = request.method;
@@ -49,7 +53,8 @@ void HttpHandler::handle(const http::Request& request, http::Responder responder
   call.secure = request.secure;
   call.body = request.body;
   call.carrier = &carrier;
-  service_.handle(call, [responder](connect::Answer answer) {
+  parts_.service->handle(call, [this, responder, kind, begun_us](connect::Answer answer) {
+    finish(kind, begun_us, answer.status);
     http::Response response{answer.status, std::move(answer.content_type), std::move(answer.body)};
     if (answer.source) {
       response.source = std::make_shared<PiecesAsBody>(std::move(answer.source));
@@ -57,6 +62,16 @@ void HttpHandler::handle(const http::Request& request, http::Responder responder
     }
     responder.respond(std::move(response));
   });
+}
+
+void HttpHandler::finish(CallKind kind, int64_t begun_us, int status) {
+  const int64_t took_us = parts_.clock->monotonic_us() - begun_us;
+  parts_.metrics->count(kind, status, took_us);
+  if (parts_.request_log) {
+    parts_.request_log(LogLevel::kDebug, std::string(to_string(kind)) + " answered with " +
+                                             std::to_string(status) + " after " + std::to_string(took_us) +
+                                             " us");
+  }
 }
 
 }  // namespace tidemark::tools

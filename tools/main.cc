@@ -18,7 +18,7 @@ int run(int argc, char** argv) {
   app.set_version_flag("--version", "tidemark " TIDEMARK_VERSION);
   app.require_subcommand(1);
   ServeArguments arguments;
-  add_serve_command(app, arguments);
+  CLI::App* const serve = add_serve_command(app, arguments);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
@@ -27,12 +27,7 @@ int run(int argc, char** argv) {
     std::fprintf(stderr, "tidemark: %s (see tidemark --help)\n", error.what());
     return kWrongArguments;
   }
-  const tidemark::Result<ServeOptions> options = check_serve_arguments(arguments);
-  if (!options) {
-    std::fprintf(stderr, "tidemark: %s\n", options.error().message.c_str());
-    return options.error().code == tidemark::ErrorCode::kInvalidArgument ? kWrongArguments : kFailed;
-  }
-  return serve(*options);
+  return run_serve_command(*serve, arguments);
 }
 
 }  // namespace

@@ -62,6 +62,16 @@ bool is_authority(std::string_view text) {
   return colon == text.npos || is_port(text.substr(colon + 1));
 }
 
+// "64 MiB", with the largest unit that divides it.
+std::string size_text(uint64_t bytes) {
+  const auto is_whole = [bytes](const Unit& unit) {
+    return unit.name.ends_with("iB") && bytes % unit.factor == 0;
+  };
+  const auto unit = std::ranges::find_if(kSizeUnits.rbegin(), kSizeUnits.rend(), is_whole);
+  if (unit == kSizeUnits.rend() || bytes == 0) return std::to_string(bytes) + " bytes";
+  return std::to_string(bytes / unit->factor) + " " + std::string(unit->name);
+}
+
 // A whole number and one of the units; `form` says what would have been right.
 template <size_t kUnits>
 Result<uint64_t> parse_quantity(std::string_view text, const std::array<Unit, kUnits>& units, uint64_t max,
@@ -97,10 +107,27 @@ Result<Retention> parse_retention(std::string_view text) {
 }
 
 Result<uint64_t> parse_bytes(std::string_view text) {
-  return parse_quantity(text, kSizeUnits, INT64_MAX, "a size in bytes like 1048576, 512K, 256M or 4G");
+  return parse_quantity(text, kSizeUnits, INT64_MAX, "a size in bytes like 1048576, 64KiB, 256MiB or 4GiB");
 }
 
-Status check_address(std::string_view text) {
+Result<uint64_t> parse_bytes_between(std::string_view text, uint64_t min, uint64_t max) {
+  TM_ASSIGN(const uint64_t bytes, parse_bytes(text));
+  if (bytes < min) return refuse(quoted(text) + " is too small: at least " + size_text(min));
+  if (bytes > max) return refuse(quoted(text) + " is too large: at most " + size_text(max));
+  return bytes;
+}
+
+Result<uint64_t> parse_count(std::string_view text, uint64_t min, uint64_t max) {
+  uint64_t number = 0;
+  const auto [rest, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  if (error == std::errc::invalid_argument || rest != text.data() + text.size())
+    return refuse(quoted(text) + " is not a whole number");
+  if (error != std::errc{} || number < min || number > max)
+    return refuse(quoted(text) + " is not between " + std::to_string(min) + " and " + std::to_string(max));
+  return number;
+}
+
+Result<std::string> parse_address(std::string_view text) {
   const auto wrong = [&] { return refuse(quoted(text) + " is not HOST:PORT"); };
   const size_t colon = text.rfind(':');
   if (colon == text.npos || colon == 0) return wrong();
@@ -108,7 +135,21 @@ Status check_address(std::string_view text) {
   if (host.contains(':') && !is_bracketed(host))
     return refuse(quoted(text) + " needs brackets around its IPv6 address: [::1]:4512");
   if (!is_port(text.substr(colon + 1))) return wrong();
-  return {};
+  return std::string(text);
+}
+
+Result<LogFormat> parse_log_format(std::string_view text) {
+  if (text == "text") return LogFormat::kText;
+  if (text == "json") return LogFormat::kJson;
+  return refuse(quoted(text) + " is neither text nor json");
+}
+
+Result<LogLevel> parse_log_level(std::string_view text) {
+  if (text == "debug") return LogLevel::kDebug;
+  if (text == "info") return LogLevel::kInfo;
+  if (text == "warning") return LogLevel::kWarning;
+  if (text == "error") return LogLevel::kError;
+  return refuse(quoted(text) + " is none of debug, info, warning and error");
 }
 
 bool is_loopback(std::string_view address) {

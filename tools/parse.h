@@ -8,6 +8,7 @@
 
 #include "engine/base/status.h"
 #include "engine/options.h"
+#include "tools/log.h"
 
 namespace tidemark::tools {
 
@@ -20,9 +21,20 @@ Result<Retention> parse_retention(std::string_view text);
 // Bytes: a whole number, alone or with K, M, G or T (also written KiB and so on), which are powers of 1024.
 Result<uint64_t> parse_bytes(std::string_view text);
 
-// Checks HOST:PORT or [V6]:PORT. A bare port is an error: say the host, so that nobody listens wider than
-// meant.
-Status check_address(std::string_view text);
+// The same within bounds, both inclusive.
+Result<uint64_t> parse_bytes_between(std::string_view text, uint64_t min, uint64_t max);
+
+// A whole number within bounds, both inclusive.
+Result<uint64_t> parse_count(std::string_view text, uint64_t min, uint64_t max);
+
+// HOST:PORT or [V6]:PORT, given back as it is. A bare port is an error: say the host, so that nobody listens
+// wider than meant.
+Result<std::string> parse_address(std::string_view text);
+
+// "text" or "json".
+Result<LogFormat> parse_log_format(std::string_view text);
+// "debug", "info", "warning" or "error".
+Result<LogLevel> parse_log_level(std::string_view text);
 
 // Whether HOST:PORT, with a host in numbers, can be reached from this machine alone.
 bool is_loopback(std::string_view address);

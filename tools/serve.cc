@@ -22,18 +22,22 @@
 #include "server/connect/service.h"
 #include "server/host/host.h"
 #include "server/http/listener.h"
+#include "tools/health.h"
 #include "tools/http_handler.h"
 #include "tools/log.h"
+#include "tools/metrics.h"
+#include "tools/operator_pages.h"
 #include "tools/parse.h"
+#include "tools/request_metrics.h"
 
 namespace tidemark::tools {
 namespace {
 
-// One plain line. The log has its own form; this is what a person sees when a start fails.
-int fail_start(const std::string& message) {
-  std::fprintf(stderr, "tidemark: %s\n", message.c_str());
-  return 1;
-}
+// What a write takes in the log beyond its keys and values, generously: tags, lengths, prefixes, expiry.
+constexpr uint64_t kWriteFramingBytes = 64;
+constexpr uint32_t kMetricsConnections = 100;
+// Those who watch a server end with it; nobody waits for them.
+constexpr int64_t kOperatorGraceMs = 100;
 
 host::HostOptions host_options(const ServeOptions& options, const LogSink& log) {
   host::HostOptions out;
@@ -41,8 +45,28 @@ host::HostOptions host_options(const ServeOptions& options, const LogSink& log) 
   out.access_token = options.access_token;
   out.database.retention = options.retention;
   out.database.history_max_bytes = options.history_max_bytes;
+  out.database.max_transaction_bytes =
+      std::max(out.database.max_transaction_bytes,
+               options.limits.max_transaction_bytes + options.limits.max_mutations * kWriteFramingBytes);
+  out.limits = options.limits;
   out.log = log;
   return out;
+}
+
+// The port for operators; null if there is none. A default address that is taken is no reason not to serve.
+Result<std::unique_ptr<http::Listener>> listen_for_operators(const ServeOptions& options,
+                                                             OperatorHandler& handler, const LogSink& log) {
+  if (options.metrics_address.empty()) return nullptr;
+  http::Options listener_options;
+  listener_options.address = options.metrics_address;
+  listener_options.loops = 1;
+  listener_options.max_connections = kMetricsConnections;
+  auto listener = http::Listener::create(listener_options, handler);
+  if (listener) return listener;
+  if (!options.metrics_address_is_default) return fail_within("--metrics-addr", listener.error());
+  log(LogLevel::kWarning, "no metrics without a token: " + listener.error().message +
+                              " (--metrics-addr names another address, or 'off')");
+  return nullptr;
 }
 
 // Calls `poll` regularly, as long as the context runs.
@@ -98,7 +122,16 @@ int wait_for_signal(boost::asio::io_context& context, boost::asio::signal_set& s
 }  // namespace
 
 int serve(const ServeOptions& options) {
-  const LogSink log = stderr_log();
+  const LogSink log = stderr_log(options.log_format, options.log_level);
+  // In text form one plain line: this is what a person sees when a start fails.
+  const auto fail_start = [&](const std::string& message) {
+    if (options.log_format == LogFormat::kText)
+      std::fprintf(stderr, "tidemark: %s\n", message.c_str());
+    else
+      log(LogLevel::kError, message);
+    return 1;
+  };
+  for (const std::string& warning : options.warnings) log(LogLevel::kWarning, warning);
   // A log reader that goes away must not end the server.
   std::signal(SIGPIPE, SIG_IGN);
   // Taken from the start: a signal during recovery ends the server once it is up, in order.
@@ -123,41 +156,58 @@ int serve(const ServeOptions& options) {
   service_options.read_only = options.read_only;
   service_options.log = log;
   connect::Service service(**host, service_options);
-  HttpHandler handler(service);
+  Health health(**host);
+  RequestMetrics request_metrics;
+  http::Listener* main_listener = nullptr;
+  const Metrics metrics({host->get(), &health, &request_metrics,
+                         [&main_listener] { return main_listener->counters(); }, options.data_dir});
+  OperatorPages pages(**host, health, metrics);
+  HttpHandler handler({&service, &pages, &request_metrics, &engine->clock(),
+                       options.log_level == LogLevel::kDebug ? log : LogSink()});
+  OperatorHandler operator_handler(pages);
   http::Options listener_options;
   listener_options.address = options.address;
   listener_options.tls_chain_path = options.tls_chain_path;
   listener_options.tls_key_path = options.tls_key_path;
   Result<std::unique_ptr<http::Listener>> listener = http::Listener::create(listener_options, handler);
   if (!listener) return fail_start(listener.error().message);
+  main_listener = listener->get();
+  auto operator_listener = listen_for_operators(options, operator_handler, log);
+  if (!operator_listener) return fail_start(operator_listener.error().message);
   (*listener)->start();
   const std::string& address = (*listener)->address();
   if (!tls && !is_loopback(address)) {
-    std::fprintf(
-        stderr,
-        "tidemark: WARNING: %s is served without TLS: whoever can listen in on the network reads the "
-        "access token and all data. Use --tls-cert and --tls-key, or a proxy with TLS and --addr "
-        "127.0.0.1:PORT\n",
-        address.c_str());
+    log(LogLevel::kWarning,
+        "WARNING: " + address +
+            " is served without TLS: whoever can listen in on the network reads the access token and all "
+            "data. "
+            "Use --tls-cert and --tls-key, or a proxy with TLS and --addr 127.0.0.1:PORT");
   }
   if (tls) reload_on_signal(reload_signals, **listener, log);
-  std::fprintf(stderr, "Listening on %s://%s\n", tls ? "https" : "http", address.c_str());
+  if (*operator_listener) {
+    (*operator_listener)->start();
+    log(LogLevel::kInfo, "Metrics on http://" + (*operator_listener)->address() + "/metrics");
+  }
+  log(LogLevel::kInfo, std::string("Listening on ") + (tls ? "https://" : "http://") + address);
 
   const int signal = wait_for_signal(signal_context, signals, [&host, &options] {
     if (!options.read_only) (*host)->poll();
   });
+  health.begin_stopping();
   log(LogLevel::kInfo, std::string("stopping on ") + (signal == SIGTERM ? "SIGTERM" : "SIGINT"));
   const int64_t deadline_us = engine->clock().monotonic_us() + options.shutdown_timeout_ms * 1000;
   if (!(*listener)->stop(options.shutdown_timeout_ms)) {
     log(LogLevel::kWarning, "the shutdown timeout passed: open connections were cut off");
   }
-  const int64_t left_us = std::max<int64_t>(deadline_us - engine->clock().monotonic_us(), 0);
-  if (const int64_t unanswered = service.wait_until_idle(left_us)) {
+  if (*operator_listener) (*operator_listener)->stop(kOperatorGraceMs);
+  const auto left_us = [&] { return std::max<int64_t>(deadline_us - engine->clock().monotonic_us(), 0); };
+  if (const int64_t unanswered = service.wait_until_idle(left_us()) + pages.wait_until_idle(left_us())) {
     log(LogLevel::kError,
         std::to_string(unanswered) +
             " requests did not end within the shutdown timeout; leaving without a clean close");
     std::_Exit(1);
   }
+  operator_listener->reset();
   listener->reset();
   if (const Status closed = (*host)->close(); !closed) {
     log(LogLevel::kError, "the store did not close cleanly: " + closed.error().message);

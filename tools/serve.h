@@ -4,8 +4,11 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "engine/options.h"
+#include "server/kv/request_limits.h"
+#include "tools/log.h"
 
 namespace tidemark::tools {
 
@@ -21,10 +24,16 @@ struct ServeOptions {
   std::optional<uint64_t> history_max_bytes;
   bool read_only = false;
   uint64_t block_cache_bytes = EngineOptions{}.block_cache_bytes;
+  kv::Limits limits;
+  std::string metrics_address;              // HOST:PORT; empty: none
+  bool metrics_address_is_default = false;  // then a port in use is no reason not to serve
+  LogFormat log_format = LogFormat::kText;
+  LogLevel log_level = LogLevel::kInfo;
   int64_t shutdown_timeout_ms = 0;
+  std::vector<std::string> warnings;  // of the settings, for the log
 };
 
-// Returns the exit code: 0 after a clean end by SIGTERM or SIGINT, 1 with one line on stderr otherwise.
+// Returns the exit code: 0 after a clean end by SIGTERM or SIGINT, 1 with a line on stderr otherwise.
 int serve(const ServeOptions& options);
 
 }  // namespace tidemark::tools

@@ -1,8 +1,7 @@
-// Where a value may come from several places, the command line goes before the environment.
 #include "tools/serve_command.h"
 
+#include <algorithm>
 #include <cstdio>
-#include <cstdlib>
 
 #include "engine/io/file_system.h"
 #include "engine/io/posix_file_system.h"
@@ -12,49 +11,60 @@ namespace tidemark::tools {
 namespace {
 
 constexpr uint64_t kMaxTokenFileBytes = 4096;
+// What a single write may bring: it is held in memory a few times over, and lies in one record of the log.
+constexpr uint64_t kMaxTransactionBytes = uint64_t{64} << 20;
+constexpr uint64_t kMaxChecks = 65'535;
 
-std::string environment(const char* name) {
-  const char* value = std::getenv(name);
-  return value == nullptr ? "" : value;
-}
+constexpr char kFooter[] =
+    "Every setting can also stand in the environment (--addr as TIDEMARK_ADDR; the access token as "
+    "DENO_KV_ACCESS_TOKEN) and in the --config file (addr = \"...\"). Flags go before the environment, and "
+    "that before the file.";
 
 void add_data_dir(CLI::App& app, ServeArguments& arguments) {
-  app.add_option("--data-dir", arguments.data_dir,
-                 std::string("Folder of the store; made if missing. Also by ") + kDataDirVariable +
-                     ". Default: " + kDefaultDataDir)
-      ->type_name("DIR");
+  app.add_option("--data-dir", arguments.data_dir, "Folder of the store; made if missing")
+      ->type_name("DIR")
+      ->capture_default_str();
   app.add_option("--sqlite-path", arguments.sqlite_path, "Of denokv: says how to move in")->type_name("FILE");
 }
 
-// The value of `result`, or its error with the option's name before it.
-template <class T>
-Result<T> of_option(const char* option, Result<T> result) {
-  if (!result) return fail(result.error().code, std::string(option) + ": " + result.error().message);
-  return result;
+Result<std::string> find_access_token(const ServeArguments& arguments, const Settings& settings) {
+  const Origin file = settings.origin("access-token-file");
+  const Origin token = settings.origin("access-token");
+  if (file == Origin::kDefault && token == Origin::kDefault) {
+    return fail(ErrorCode::kInvalidArgument, "an access token is needed: give --access-token-file, " +
+                                                 environment_name("access-token") + " or --access-token");
+  }
+  if (file == token) {
+    return fail(ErrorCode::kInvalidArgument, settings.label("access-token") + " and " +
+                                                 settings.label("access-token-file") +
+                                                 " exclude each other: give one of them");
+  }
+  if (token > file) {
+    const Result<std::string> good = parse_access_token(arguments.access_token);
+    if (!good) return fail_within(settings.label("access-token"), good.error());
+    return good;
+  }
+  const Result<std::string> text =
+      read_file(posix_file_system(), arguments.access_token_file, kMaxTokenFileBytes);
+  if (!text) return fail_within(settings.label("access-token-file"), text.error());
+  const Result<std::string> good = parse_access_token(*text);
+  if (!good) return fail_within(settings.label("access-token-file"), good.error());
+  return good;
 }
 
-Result<std::string> find_access_token(const ServeArguments& arguments) {
-  if (!arguments.access_token_file.empty()) {
-    const std::string& path = arguments.access_token_file;
-    const Result<std::string> text = read_file(posix_file_system(), path, kMaxTokenFileBytes);
-    if (!text) return fail_within("--access-token-file", text.error());
-    return of_option("--access-token-file", parse_access_token(*text));
+void check_limits(const ServeArguments& arguments, Settings& settings, kv::Limits& limits) {
+  settings.take("max-transaction-size",
+                parse_bytes_between(arguments.max_transaction_size, 1, kMaxTransactionBytes),
+                limits.max_transaction_bytes);
+  const size_t known = settings.problems().size();
+  settings.take("max-value-size", parse_bytes_between(arguments.max_value_size, 1, kMaxTransactionBytes),
+                limits.max_value_bytes);
+  settings.take("max-checks", parse_count(arguments.max_checks, 0, kMaxChecks), limits.max_checks);
+  if (settings.problems().size() == known && limits.max_value_bytes > limits.max_transaction_bytes) {
+    settings.refuse(settings.label("max-value-size") + ": values of " + arguments.max_value_size +
+                    " do not fit in a transaction of --max-transaction-size " +
+                    arguments.max_transaction_size);
   }
-  if (!arguments.access_token.empty()) {
-    return of_option("--access-token", parse_access_token(arguments.access_token));
-  }
-  const std::string from_environment = environment(kAccessTokenVariable);
-  if (from_environment.empty()) {
-    return fail(ErrorCode::kInvalidArgument,
-                std::string("an access token is needed: give --access-token-file, ") + kAccessTokenVariable +
-                    " or --access-token");
-  }
-  return of_option(kAccessTokenVariable, parse_access_token(from_environment));
-}
-
-void warn_without_effect(const char* option, const std::string& value) {
-  if (!value.empty())
-    std::fprintf(stderr, "tidemark: warning: %s has no effect here and is ignored\n", option);
 }
 
 }  // namespace
@@ -63,99 +73,114 @@ CLI::App* add_serve_command(CLI::App& app, ServeArguments& arguments) {
   add_data_dir(app, arguments);
   CLI::App* serve =
       app.add_subcommand("serve", "Serve a store over KV Connect (HTTP/1.1 and HTTP/2 on one port)");
+  serve->footer(kFooter);
   add_data_dir(*serve, arguments);
-  serve->add_option("--addr", arguments.address, "Address to listen on; port 0 picks a free one")
-      ->type_name("HOST:PORT")
-      ->capture_default_str();
-  CLI::Option* file = serve
-                          ->add_option("--access-token-file", arguments.access_token_file,
-                                       "File that holds the access token (at least 12 characters)")
-                          ->type_name("FILE");
-  serve
-      ->add_option(
-          "--access-token", arguments.access_token,
-          std::string("The access token itself. Others can see command lines: better the file, or ") +
-              kAccessTokenVariable)
-      ->type_name("TOKEN")
-      ->excludes(file);
-  serve
-      ->add_option("--history-retention", arguments.history_retention,
-                   "How long old versions stay readable: a duration like 12h or 7d, 'forever' or 'none'")
-      ->type_name("DURATION")
-      ->capture_default_str();
-  serve
-      ->add_option("--history-max-bytes", arguments.history_max_bytes,
-                   "Ceiling on the history's size; the oldest goes first. Default: no ceiling")
-      ->type_name("SIZE");
+  const auto add = [serve](const char* name, std::string& value, const char* type, const char* description) {
+    serve->add_option(name, value, description)->type_name(type)->capture_default_str();
+  };
+  add("--config", arguments.config, "FILE", "TOML file with settings, named as here without the dashes");
+  serve->add_flag("--check-config", arguments.check_config,
+                  "Check all settings, print them with where each comes from, and leave");
+  add("--addr", arguments.address, "HOST:PORT", "Address to listen on; port 0 picks a free one");
+  add("--access-token-file", arguments.access_token_file, "FILE",
+      "File that holds the access token (at least 12 characters)");
+  add("--access-token", arguments.access_token, kSecretType,
+      "The access token itself. Others can see command lines: better the file, or the environment");
+  add("--history-retention", arguments.history_retention, "DURATION",
+      "How long old versions stay readable: a duration like 12h or 7d, 'forever' or 'none'");
+  add("--history-max-bytes", arguments.history_max_bytes, kSizeType,
+      "Ceiling on the history's size; the oldest goes first. Default: no ceiling");
+  add("--block-cache-bytes", arguments.block_cache_bytes, kSizeType, "Memory for blocks read from disk");
+  add("--max-value-size", arguments.max_value_size, kSizeType, "Largest value; at most a transaction");
+  add("--max-transaction-size", arguments.max_transaction_size, kSizeType,
+      "Keys and values of one atomic write together; at most 64MiB");
+  add("--max-checks", arguments.max_checks, kCountType, "Checks in one atomic write; at most 65535");
   serve->add_flag("--read-only", arguments.read_only, "Refuse writes; reads and watches work");
-  serve->add_option("--block-cache-bytes", arguments.block_cache_bytes, "Memory for blocks read from disk")
-      ->type_name("SIZE")
-      ->capture_default_str();
-  serve
-      ->add_option("--public-url", arguments.public_url,
-                   "What clients reach this server by, if it stands behind a proxy: https://kv.example.org")
-      ->type_name("URL");
-  serve
-      ->add_option(
-          "--tls-cert", arguments.tls_cert,
-          "Serve HTTPS with this certificate: PEM, those between it and its root behind it. Read again "
-          "on SIGHUP, with its key. Default: plain HTTP")
-      ->type_name("FILE");
-  serve->add_option("--tls-key", arguments.tls_key, "The certificate's key: PEM, without a passphrase")
-      ->type_name("FILE");
-  serve
-      ->add_option("--shutdown-timeout", arguments.shutdown_timeout,
-                   "How long SIGTERM and SIGINT wait for requests under way")
-      ->type_name("DURATION")
-      ->capture_default_str();
-  serve->add_option("--num-workers", arguments.num_workers, "Of denokv: ignored")->type_name("N");
-  serve
-      ->add_option("--atomic-write-batch-timeout-ms", arguments.atomic_write_batch_timeout_ms,
-                   "Of denokv: ignored")
-      ->type_name("N");
+  add("--public-url", arguments.public_url, "URL",
+      "What clients reach this server by, if it stands behind a proxy: https://kv.example.org");
+  add("--tls-cert", arguments.tls_cert, "FILE",
+      "Serve HTTPS with this certificate: PEM, those between it and its root behind it. Read again on "
+      "SIGHUP, with "
+      "its key. Default: plain HTTP");
+  add("--tls-key", arguments.tls_key, "FILE", "The certificate's key: PEM, without a passphrase");
+  add("--metrics-addr", arguments.metrics_address, "HOST:PORT",
+      "Where GET /metrics is answered without a token; 'off': nowhere");
+  add("--log-format", arguments.log_format, "FORMAT", "Of the log on stderr: text or json");
+  add("--log-level", arguments.log_level, "LEVEL",
+      "Least level that is logged: debug, info, warning or error");
+  add("--shutdown-timeout", arguments.shutdown_timeout, "DURATION",
+      "How long SIGTERM and SIGINT wait for requests under way");
+  add("--num-workers", arguments.num_workers, kCountType, "Of denokv: ignored");
+  add("--atomic-write-batch-timeout-ms", arguments.atomic_write_batch_timeout_ms, kCountType,
+      "Of denokv: ignored");
   return serve;
 }
 
-Result<ServeOptions> check_serve_arguments(const ServeArguments& arguments) {
-  if (!arguments.sqlite_path.empty()) {
-    return fail(
-        ErrorCode::kInvalidArgument,
-        "--sqlite-path: this version cannot import denokv's SQLite file yet, and keeps its own data in "
-        "--data-dir; to move in, serve an empty --data-dir beside your denokv and copy the entries with a "
-        "Deno "
-        "program (list() on the one, set() on the other)");
-  }
-  warn_without_effect("--num-workers", arguments.num_workers);
-  warn_without_effect("--atomic-write-batch-timeout-ms", arguments.atomic_write_batch_timeout_ms);
-
+ServeOptions check_serve_arguments(const ServeArguments& arguments, Settings& settings) {
   ServeOptions options;
-  options.data_dir = arguments.data_dir.empty() ? environment(kDataDirVariable) : arguments.data_dir;
-  if (options.data_dir.empty()) options.data_dir = kDefaultDataDir;
-  TM_TRY(of_option("--addr", check_address(arguments.address)));
-  options.address = arguments.address;
-  TM_ASSIGN(options.retention,
-            of_option("--history-retention", parse_retention(arguments.history_retention)));
-  if (!arguments.history_max_bytes.empty()) {
-    TM_ASSIGN(options.history_max_bytes,
-              of_option("--history-max-bytes", parse_bytes(arguments.history_max_bytes)));
+  if (!arguments.sqlite_path.empty()) {
+    settings.refuse("sqlite-path",
+                    {ErrorCode::kInvalidArgument,
+                     "this version cannot import denokv's SQLite file yet, and keeps its own data in "
+                     "--data-dir; to move in, serve an empty --data-dir beside your denokv and copy the "
+                     "entries with a Deno program (list() on the one, set() on the other)"});
+    return options;
   }
-  options.read_only = arguments.read_only;
-  TM_ASSIGN(options.block_cache_bytes,
-            of_option("--block-cache-bytes", parse_bytes(arguments.block_cache_bytes)));
-  if (!arguments.public_url.empty()) {
-    TM_ASSIGN(options.public_url, of_option("--public-url", parse_public_url(arguments.public_url)));
+  for (const char* ignored : {"num-workers", "atomic-write-batch-timeout-ms"}) {
+    if (settings.origin(ignored) != Origin::kDefault)
+      options.warnings.push_back(settings.label(ignored) + " has no effect here and is ignored");
   }
+
+  options.data_dir = arguments.data_dir;
+  if (options.data_dir.empty())
+    settings.refuse("data-dir", {ErrorCode::kInvalidArgument, "the folder's name is empty"});
+  settings.take("addr", parse_address(arguments.address), options.address);
+  settings.take("history-retention", parse_retention(arguments.history_retention), options.retention);
+  if (!arguments.history_max_bytes.empty())
+    settings.take("history-max-bytes", parse_bytes(arguments.history_max_bytes), options.history_max_bytes);
+  settings.take("block-cache-bytes", parse_bytes(arguments.block_cache_bytes), options.block_cache_bytes);
+  check_limits(arguments, settings, options.limits);
+  if (!arguments.public_url.empty())
+    settings.take("public-url", parse_public_url(arguments.public_url), options.public_url);
   if (arguments.tls_cert.empty() != arguments.tls_key.empty()) {
     const bool key = arguments.tls_cert.empty();
-    return fail(ErrorCode::kInvalidArgument, std::string(key ? "--tls-key" : "--tls-cert") + " needs " +
-                                                 (key ? "--tls-cert" : "--tls-key") + " beside it");
+    settings.refuse(std::string(key ? "--tls-key" : "--tls-cert") + " needs " +
+                    (key ? "--tls-cert" : "--tls-key") + " beside it");
   }
   options.tls_chain_path = arguments.tls_cert;
   options.tls_key_path = arguments.tls_key;
-  TM_ASSIGN(options.shutdown_timeout_ms,
-            of_option("--shutdown-timeout", parse_duration_ms(arguments.shutdown_timeout)));
-  TM_ASSIGN(options.access_token, find_access_token(arguments));
+  options.read_only = arguments.read_only;
+  if (arguments.metrics_address != "off")
+    settings.take("metrics-addr", parse_address(arguments.metrics_address), options.metrics_address);
+  options.metrics_address_is_default = settings.origin("metrics-addr") == Origin::kDefault;
+  settings.take("log-format", parse_log_format(arguments.log_format), options.log_format);
+  settings.take("log-level", parse_log_level(arguments.log_level), options.log_level);
+  settings.take("shutdown-timeout", parse_duration_ms(arguments.shutdown_timeout),
+                options.shutdown_timeout_ms);
+  Result<std::string> token = find_access_token(arguments, settings);
+  if (token)
+    options.access_token = std::move(*token);
+  else
+    settings.refuse(token.error());
   return options;
+}
+
+int run_serve_command(CLI::App& serve_command, const ServeArguments& arguments) {
+  Settings settings(serve_command);
+  const ServeOptions options = check_serve_arguments(arguments, settings);
+  for (const Error& problem : settings.problems()) {
+    std::fprintf(stderr, "tidemark: %s\n", problem.message.c_str());
+  }
+  if (!settings.problems().empty()) {
+    const bool wrong = std::ranges::any_of(
+        settings.problems(), [](const Error& e) { return e.code == ErrorCode::kInvalidArgument; });
+    return arguments.check_config || wrong ? 2 : 1;
+  }
+  if (!arguments.check_config) return serve(options);
+  for (const std::string& warning : options.warnings)
+    std::fprintf(stderr, "tidemark: warning: %s\n", warning.c_str());
+  std::fputs(settings.describe().c_str(), stdout);
+  return 0;
 }
 
 }  // namespace tidemark::tools

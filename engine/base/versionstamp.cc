@@ -53,4 +53,9 @@ uint64_t next_versionstamp_number(uint64_t last, uint8_t epoch, int64_t unix_us)
   return std::max(last + 1, (static_cast<uint64_t>(epoch) << 56) | us);
 }
 
+std::optional<int64_t> versionstamp_unix_us(const Versionstamp& stamp) {
+  if (stamp.number >> 56 == 0) return std::nullopt;
+  return static_cast<int64_t>(stamp.number & ((uint64_t{1} << 56) - 1));
+}
+
 }  // namespace tidemark

@@ -37,4 +37,8 @@ struct Versionstamp {
 // where that is higher. REQUIRES: 1 <= epoch <= 127.
 uint64_t next_versionstamp_number(uint64_t last, uint8_t epoch, int64_t unix_us);
 
+// When a commit of our own happened, by its stamp, in microseconds since 1970. Nothing for stamps that came
+// from elsewhere (epoch 0) and for Versionstamp::min().
+std::optional<int64_t> versionstamp_unix_us(const Versionstamp& stamp);
+
 }  // namespace tidemark

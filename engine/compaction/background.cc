@@ -9,6 +9,21 @@ namespace {
 
 constexpr int64_t kFullDiskRetryUs = 200'000;
 
+// What a merge reads.
+uint64_t input_bytes(const CompactionPlan& plan) {
+  uint64_t sum = 0;
+  const auto add = [&sum](const std::vector<SegmentRef>& segments) {
+    for (const SegmentRef& segment : segments) sum += segment->meta().file_bytes;
+  };
+  if (plan.kind == CompactionPlan::Kind::kMergeLive) {
+    add(plan.upper);
+    add(plan.lower);
+  } else if (plan.kind == CompactionPlan::Kind::kMergeHistory) {
+    for (const HistoryRun& run : plan.runs) add(run.segments);
+  }
+  return sum;
+}
+
 }  // namespace
 
 Background::Background(Setup setup)
@@ -19,11 +34,17 @@ Background::Background(Setup setup)
       snapshots_(*setup.snapshots),
       log_(std::move(setup.log)),
       retention_clock_(*setup.clock, versions_.manifest_state().retention_clock_ms, log_),
-      retention_(options_.retention) {}
+      retention_(options_.retention),
+      history_max_bytes_(options_.history_max_bytes) {}
 
 Retention Background::retention() const {
   MutexLock lock(mutex_);
   return retention_;
+}
+
+std::optional<uint64_t> Background::history_max_bytes() const {
+  MutexLock lock(mutex_);
+  return history_max_bytes_;
 }
 
 void Background::schedule_flush() {
@@ -66,13 +87,13 @@ Versionstamp Background::move_horizon(const ManifestState& state, Versionstamp f
     // Damage in a change file keeps history; it must not stop writes.
     log_(LogLevel::kError, "the horizon stays where it is: " + target.error().message);
   }
-  if (options_.history_max_bytes) {
-    const auto ceiling = ceiling_target(*versions_.acquire()->version, *options_.history_max_bytes);
+  if (const auto max_bytes = history_max_bytes()) {
+    const auto ceiling = ceiling_target(*versions_.acquire()->version, *max_bytes);
     if (ceiling && *ceiling > to) {
       to = *ceiling;
       if (log_ && !std::exchange(ceiling_warned_, true))
         log_(LogLevel::kWarning, "history exceeds its ceiling of " +
-                                     std::to_string(*options_.history_max_bytes) +
+                                     std::to_string(*max_bytes) +
                                      " bytes; the oldest is dropped, before its retention is over");
     }
   }
@@ -91,10 +112,13 @@ Status Background::flush_oldest() {
   const Memtable& next = state->frozen.size() > 1 ? *state->frozen[state->frozen.size() - 2] : *state->active;
   const ManifestState manifest = versions_.manifest_state();
   const Versionstamp horizon = move_horizon(manifest, memtable.last_stamp(), memtable.last_timestamp_ms());
-  const JobContext context{versions_, options_, horizon, retention_clock_.now_ms(), stopping_};
+  const JobContext context{
+      versions_, options_, horizon, retention_clock_.now_ms(), stopping_, flushes_.written_bytes};
+  const int64_t begun_us = clock_.monotonic_us();
   // The next memtable's WAL file may not have been started yet.
   TM_TRY(flush_memtable(context, memtable, std::min(next.first_wal(), manifest.newest_wal)));
-  ++flushes_;
+  ++flushes_.jobs;
+  flushes_.us += static_cast<uint64_t>(clock_.monotonic_us() - begun_us);
   remove_old_wals();
   return {};
 }
@@ -185,9 +209,13 @@ Status Background::compact_once(Side side, bool& more) {
     merging(side).full_wanted = false;
     return {};
   }
-  const JobContext context{versions_, options_, horizon, retention_clock_.now_ms(), stopping_};
+  const JobContext context{
+      versions_, options_, horizon, retention_clock_.now_ms(), stopping_, compactions_.written_bytes};
+  const int64_t begun_us = clock_.monotonic_us();
   TM_TRY(run_plan(context, plan));
-  ++compactions_;
+  ++compactions_.jobs;
+  compactions_.read_bytes += input_bytes(plan);
+  compactions_.us += static_cast<uint64_t>(clock_.monotonic_us() - begun_us);
   return {};
 }
 
@@ -241,6 +269,15 @@ void Background::set_retention(const Retention& retention) {
   {
     MutexLock lock(mutex_);
     retention_ = retention;
+  }
+  schedule_compaction();
+}
+
+void Background::set_history_max_bytes(std::optional<uint64_t> max_bytes) {
+  {
+    MutexLock lock(mutex_);
+    if (history_max_bytes_ == max_bytes) return;
+    history_max_bytes_ = max_bytes;
   }
   schedule_compaction();
 }

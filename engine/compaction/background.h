@@ -46,11 +46,19 @@ class Background {
   // Merges everything down, and waits for it.
   Status compact_fully() TM_EXCLUDES(mutex_);
   void set_retention(const Retention& retention) TM_EXCLUDES(mutex_);
+  void set_history_max_bytes(std::optional<uint64_t> max_bytes) TM_EXCLUDES(mutex_);
   // No new tasks; waits for those under way, which give up early.
   void stop() TM_EXCLUDES(mutex_);
 
-  uint64_t flushes() const { return flushes_.load(std::memory_order_relaxed); }
-  uint64_t compactions() const { return compactions_.load(std::memory_order_relaxed); }
+  // What was done of one kind of work since the start; what failed is left out.
+  struct Work {
+    std::atomic<uint64_t> jobs = 0;
+    std::atomic<uint64_t> read_bytes = 0;  // of segments, by merges
+    std::atomic<uint64_t> written_bytes = 0;
+    std::atomic<uint64_t> us = 0;
+  };
+  const Work& flushes() const { return flushes_; }
+  const Work& compactions() const { return compactions_; }
 
  private:
   void run_flushes() TM_EXCLUDES(mutex_);
@@ -71,6 +79,7 @@ class Background {
   void remove_old_wals();
   void failed(Error error) TM_EXCLUDES(mutex_);
   Retention retention() const TM_EXCLUDES(mutex_);
+  std::optional<uint64_t> history_max_bytes() const TM_EXCLUDES(mutex_);
 
   const DatabaseOptions options_;
   Clock& clock_;
@@ -88,12 +97,13 @@ class Background {
   Merging history_ TM_GUARDED_BY(mutex_);
   bool held_back_ TM_GUARDED_BY(mutex_) = false;  // the disk is full
   Retention retention_ TM_GUARDED_BY(mutex_);
+  std::optional<uint64_t> history_max_bytes_ TM_GUARDED_BY(mutex_);
   std::optional<Error> failure_ TM_GUARDED_BY(mutex_);
   std::atomic<bool> stopping_ = false;
 
   CompactionCursors cursors_;  // of the live side
-  std::atomic<uint64_t> flushes_ = 0;
-  std::atomic<uint64_t> compactions_ = 0;
+  Work flushes_;
+  Work compactions_;
   bool ceiling_warned_ = false;
 };
 

@@ -50,6 +50,8 @@ Status publish(const JobContext& context, const ManifestEdit& edit,
   TM_TRY(versions.fs().sync_dir(versions.dir()));
   for (OutputFiles* files : outputs) files->release();
   TM_TRY(versions.apply(edit, flushed));
+  for (const OutputFiles* files : outputs)
+    for (const SegmentMeta& meta : files->files()) context.written_bytes += meta.file_bytes;
   for (uint64_t number : edit.removed_changes)
     (void)versions.fs().remove(versions.path(FileType::kChanges, number)).has_value();
   return {};

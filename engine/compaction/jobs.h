@@ -22,6 +22,8 @@ struct JobContext {
   int64_t retention_clock_ms = 0;
   // Set when the database is being closed: a merge gives up at the next entry, with kShutdown.
   const std::atomic<bool>& stopping;
+  // Raised by the size of the segments that the job wrote and published.
+  std::atomic<uint64_t>& written_bytes;
 };
 
 // `oldest_wal`: WAL files below it are not needed once this memtable is in segments.

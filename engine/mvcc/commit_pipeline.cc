@@ -355,7 +355,10 @@ Status CommitPipeline::write_group(std::vector<Batch>& group) {
   const auto sync = [&]() -> Status {
     if (!std::exchange(unsynced, false)) return {};
     ++counters_.syncs;
-    return synced_wal_->sync();
+    const int64_t begun_us = clock_.monotonic_us();
+    Status synced = synced_wal_->sync();
+    counters_.sync_us.add(static_cast<uint64_t>(clock_.monotonic_us() - begun_us));
+    return synced;
   };
   for (Batch& batch : group) {
     if (batch.starts_wal) {
@@ -408,6 +411,7 @@ bool CommitPipeline::sync_pending(const Signal* own) {
     head_.set(group.back().last);
     counters_.commits += commits;
     ++counters_.groups;
+    counters_.group_commits.add(commits);
     wal_bytes_.store(synced_wal_->end(), std::memory_order_relaxed);
   }
   if (written && switched) on_frozen_();
@@ -513,6 +517,14 @@ void CommitPipeline::set_disk_full(bool full) {
   disk_full_ = full;
   stalled_ = false;
   hand_over();
+}
+
+Status CommitPipeline::accepts() const {
+  MutexLock lock(mutex_);
+  if (refused_) return std::unexpected<Error>(*refused_);
+  if (closing_) return std::unexpected<Error>(shut_down());
+  if (disk_full_) return fail(ErrorCode::kNoSpace, "the disk is full");
+  return {};
 }
 
 Status CommitPipeline::close() {

@@ -15,6 +15,7 @@
 #include <string>
 #include <vector>
 
+#include "engine/base/histogram.h"
 #include "engine/base/log.h"
 #include "engine/format/wal_payload.h"
 #include "engine/io/clock.h"
@@ -33,6 +34,8 @@ struct CommitCounters {
   std::atomic<uint64_t> groups = 0;
   std::atomic<uint64_t> syncs = 0;
   std::atomic<uint64_t> delay_us = 0;
+  Histogram group_commits;
+  Histogram sync_us;
 };
 
 class CommitPipeline {
@@ -72,6 +75,9 @@ class CommitPipeline {
   // Frozen memtables cannot be flushed for lack of space: commits that would need another are refused
   // meanwhile.
   void set_disk_full(bool full) TM_EXCLUDES(mutex_);
+
+  // What a commit would be refused with now, if it would.
+  Status accepts() const TM_EXCLUDES(mutex_);
 
   // Refuses new commits, finishes those it has, writes the final promise.
   Status close() TM_EXCLUDES(mutex_);

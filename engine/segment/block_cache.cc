@@ -33,7 +33,11 @@ std::shared_ptr<const Block> BlockCache::find(uint64_t file, uint64_t offset) {
   Shard& shard = shards_[h % kShards];
   SpinLockGuard guard(shard.lock);
   const uint32_t i = lookup(shard, h, file, offset);
-  if (i == kNone) return nullptr;
+  if (i == kNone) {
+    ++shard.lookups.misses;
+    return nullptr;
+  }
+  ++shard.lookups.hits;
   shard.slots[i].referenced = true;
   return shard.slots[i].block;
 }
@@ -98,6 +102,16 @@ uint64_t BlockCache::bytes() const {
   for (Shard& shard : shards_) {
     SpinLockGuard guard(shard.lock);
     sum += shard.bytes;
+  }
+  return sum;
+}
+
+BlockCache::Lookups BlockCache::lookups() const {
+  Lookups sum;
+  for (Shard& shard : shards_) {
+    SpinLockGuard guard(shard.lock);
+    sum.hits += shard.lookups.hits;
+    sum.misses += shard.lookups.misses;
   }
   return sum;
 }

@@ -27,6 +27,12 @@ class BlockCache {
   uint64_t reserved() const { return static_cast<uint64_t>(reserved_.load(std::memory_order_relaxed)); }
   uint64_t capacity() const { return capacity_; }
   uint64_t bytes() const;
+  // Answers of find().
+  struct Lookups {
+    uint64_t hits = 0;
+    uint64_t misses = 0;
+  };
+  Lookups lookups() const;
 
  private:
   static constexpr size_t kShards = 16;
@@ -47,6 +53,7 @@ class BlockCache {
     uint32_t hand TM_GUARDED_BY(lock) = 0;
     uint32_t used TM_GUARDED_BY(lock) = 0;
     uint64_t bytes TM_GUARDED_BY(lock) = 0;
+    Lookups lookups TM_GUARDED_BY(lock);
   };
 
   static uint64_t hash(uint64_t file, uint64_t offset);

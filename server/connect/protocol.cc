@@ -20,4 +20,14 @@ const ProtocolVersion* version_of_header(std::string_view header) {
   return place == kProtocolVersions.end() ? nullptr : &*place;
 }
 
+std::optional<std::string_view> bearer_token(std::string_view authorization) {
+  constexpr std::string_view kScheme = "bearer ";
+  if (authorization.size() <= kScheme.size()) return std::nullopt;
+  const bool is_bearer = std::ranges::equal(
+      authorization.substr(0, kScheme.size()), kScheme,
+      [](char a, char b) { return (a >= 'A' && a <= 'Z' ? static_cast<char>(a + 32) : a) == b; });
+  if (!is_bearer && !TM_MUTANT("auth.malformed")) return std::nullopt;
+  return authorization.substr(kScheme.size());
+}
+
 }  // namespace tidemark::connect

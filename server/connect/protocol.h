@@ -25,6 +25,9 @@ const ProtocolVersion* negotiate(std::span<const int64_t> client_versions);
 // The version that a data-path request says it speaks, null if it is none of ours.
 const ProtocolVersion* version_of_header(std::string_view header);
 
+// The token of "Bearer <token>"; the scheme in any case, as HTTP has it.
+std::optional<std::string_view> bearer_token(std::string_view authorization);
+
 // The texts that denokv's users know. Plain text, kept word for word.
 namespace text {
 

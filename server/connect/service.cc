@@ -48,17 +48,6 @@ Route route_of(std::string_view method, std::string_view path) {
   return name == "watch" ? Route::kWatch : Route::kNone;
 }
 
-// The token of "Bearer <token>"; the scheme in any case, as HTTP has it.
-std::optional<std::string_view> bearer_token(std::string_view authorization) {
-  constexpr std::string_view kScheme = "bearer ";
-  if (authorization.size() <= kScheme.size()) return std::nullopt;
-  const bool is_bearer = std::ranges::equal(
-      authorization.substr(0, kScheme.size()), kScheme,
-      [](char a, char b) { return (a >= 'A' && a <= 'Z' ? static_cast<char>(a + 32) : a) == b; });
-  if (!is_bearer && !TM_MUTANT("auth.malformed")) return std::nullopt;
-  return authorization.substr(kScheme.size());
-}
-
 Answer protobuf(std::string body) {
   return {200, kProtobuf, std::move(body)};
 }
@@ -67,7 +56,9 @@ Answer protobuf(std::string body) {
 uint64_t largest_answer_bytes(const pb::SnapshotRead& message, const kv::Limits& limits) {
   uint64_t entries = 0;
   for (const pb::ReadRange& range : message.ranges()) entries += static_cast<uint64_t>(range.limit());
-  return entries * (limits.max_write_key_bytes + limits.max_value_bytes + kFramingBytes);
+  const uint64_t framing = entries * kFramingBytes;
+  return framing + std::min<uint64_t>(entries * (limits.max_write_key_bytes + limits.max_value_bytes),
+                                      limits.max_read_bytes);
 }
 
 }  // namespace
@@ -225,8 +216,13 @@ void Service::snapshot_read(const Call& call, DatabaseRef database, Done& done) 
 
 void Service::finish_read(PendingRead& read) {
   ReadAnswerWriter writer;
-  const Status status = read.database->store().read(view_ranges(read.message), {}, writer);
+  const kv::Store& store = read.database->store();
+  const kv::ReadBounds bounds{.max_bytes = store.limits().max_read_bytes};
+  const Status status = store.read(view_ranges(read.message), bounds, writer);
   if (status) return read.done(protobuf(writer.finish()));
+  // Nothing else can say so here, where the disk may be read.
+  if (status.error().code == ErrorCode::kWouldBlock)
+    return read.done(plain_text(400, kv::text::kReadTooLarge));
   log_fault("read", *read.database, status.error());
   read.done(read_failure(status.error()));
 }

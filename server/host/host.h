@@ -68,6 +68,11 @@ class Host {
   std::shared_ptr<HostedDatabase> find(std::string_view name) const;
   std::shared_ptr<HostedDatabase> find(const Uuid& id) const;
 
+  // Those that are open now.
+  std::vector<std::shared_ptr<HostedDatabase>> open_databases() const { return databases_; }
+
+  // Whether this access token opens everything, as its operator's does. Takes as long as may_open().
+  bool is_operator(std::string_view access_token) const { return access_token_.matches(access_token); }
   // Whether this access token opens the database. Takes the same time for every token of the same length.
   bool may_open(std::string_view access_token, const HostedDatabase& database) const;
   const DataTokens& data_tokens() const { return data_tokens_; }

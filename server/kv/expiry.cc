@@ -17,7 +17,7 @@
 namespace tidemark::kv {
 namespace {
 
-constexpr size_t kBatchEntries = 512;
+constexpr size_t kBatchEntries = 256;
 constexpr int64_t kRetryMs = 1000;  // after a failure
 constexpr int64_t kNever = std::numeric_limits<int64_t>::max();
 
@@ -32,11 +32,11 @@ class ExpirySweeper::Batch final : public CommitRequest {
  public:
   explicit Batch(ExpirySweeper& sweeper) : sweeper_(sweeper) {}
 
-  // Fills in what is due at `now_ms`. The earliest time of the index that is not.
-  Result<int64_t> collect(int64_t now_ms) {
+  // Fills in what is due at `now_ms`, from index key `start` on. The earliest time after `start` that is not
+  // in it.
+  Result<int64_t> collect(const std::string& start, int64_t now_ms) {
     const std::unique_ptr<ReadView> view = sweeper_.database_.read();
-    const std::unique_ptr<Cursor> cursor =
-        view->scan({expiry_key_from(0), std::string(1, kExpiryPrefix + 1)});
+    const std::unique_ptr<Cursor> cursor = view->scan({start, std::string(1, kExpiryPrefix + 1)});
     while (index_keys_.size() < kBatchEntries) {
       TM_ASSIGN(const bool more, cursor->next());
       if (!more) return kNever;
@@ -50,6 +50,7 @@ class ExpirySweeper::Batch final : public CommitRequest {
     return now_ms;
   }
   bool empty() const { return index_keys_.empty(); }
+  const std::string& last() const { return index_keys_.back(); }
 
   Result<Decision> run(Transaction& transaction) override {
     for (std::string& index_key : index_keys_) {
@@ -79,7 +80,8 @@ class ExpirySweeper::Batch final : public CommitRequest {
       }
       sweeper.engine_.executor().post(Lane::kRead, [&sweeper] { sweeper.step(); });
     } else {
-      sweeper.finish(sweeper.now_ms(), kRetryMs);
+      // What this batch had is still to be deleted.
+      sweeper.finish(expiry_of(index_keys_.front()), kRetryMs);
     }
     delete this;
   }
@@ -98,7 +100,7 @@ class ExpirySweeper::Batch final : public CommitRequest {
 };
 
 ExpirySweeper::ExpirySweeper(Engine& engine, Database& database, WatchHub& hub)
-    : engine_(engine), database_(database), hub_(hub) {}
+    : engine_(engine), database_(database), hub_(hub), sweeping_ms_(kNever) {}
 
 ExpirySweeper::~ExpirySweeper() = default;
 
@@ -113,7 +115,8 @@ void ExpirySweeper::note(int64_t expire_at_ms) {
 }
 
 int64_t ExpirySweeper::lag_ms() const {
-  const int64_t next = next_ms_.load(std::memory_order_relaxed);
+  const int64_t next =
+      std::min(next_ms_.load(std::memory_order_relaxed), sweeping_ms_.load(std::memory_order_relaxed));
   return next == 0 ? 0 : std::max<int64_t>(now_ms() - next, 0);
 }
 
@@ -137,17 +140,27 @@ void ExpirySweeper::step() {
       return;
     }
   }
-  // Commits from here on lower it again by themselves; those before are in the index.
-  const int64_t before = next_ms_.exchange(kNever);
+  // Where the sweep goes on, lest it walk over what it has deleted; earlier if a commit has put something
+  // there since. Commits from here on lower it again by themselves, those before are in the index.
+  const int64_t noted_ms = next_ms_.exchange(kNever);
+  std::string start = resume_;
+  if (start.empty() || noted_ms <= expiry_of(start)) {
+    start = expiry_key_from(noted_ms);
+  } else {
+    note(noted_ms);
+  }
+  sweeping_ms_.store(expiry_of(start), std::memory_order_relaxed);
   auto batch = std::make_unique<Batch>(*this);
-  const Result<int64_t> next = batch->collect(now_ms());
-  if (!next) return finish(now_ms(), kRetryMs);
+  const Result<int64_t> next = batch->collect(start, now_ms());
+  if (!next) return finish(expiry_of(start), kRetryMs);
   if (batch->empty()) return finish(*next, 0);
-  note(before == 0 ? now_ms() : before);
+  resume_ = batch->last();
   database_.submit(*batch.release());
 }
 
 void ExpirySweeper::finish(int64_t next_ms, int64_t pause_ms) {
+  resume_.clear();
+  sweeping_ms_.store(kNever, std::memory_order_relaxed);
   MutexLock lock(mutex_);
   note(next_ms);
   not_before_ms_ = now_ms() + pause_ms;

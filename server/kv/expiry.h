@@ -45,8 +45,11 @@ class ExpirySweeper {
   Engine& engine_;
   Database& database_;
   WatchHub& hub_;
-  // A lower bound of the earliest time in the index. Not known when the database is opened.
+  // A lower bound of the earliest time in the index, but for what the sweep under way has still before it.
+  // Not known when the database is opened.
   std::atomic<int64_t> next_ms_{TM_MUTANT("expiry.deleted-after-restart") ? INT64_MAX : 0};
+  std::atomic<int64_t> sweeping_ms_;  // where in time the sweep under way is
+  std::string resume_;                // of the sweep under way: the index key that it came to
   std::atomic<uint64_t> deleted_{0};
 
   Mutex mutex_;

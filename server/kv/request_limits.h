@@ -17,6 +17,9 @@ struct Limits {
   size_t max_read_ranges = 10 + TM_OFF_BY_ONE("limit.ranges");
   // Sum of the limits of all ranges.
   int64_t max_read_entries = 1000 + TM_OFF_BY_ONE("limit.entries");
+  // Keys and values found by one read. More than all the entries above can hold, unless values may be larger
+  // than usual; at least one of the largest values.
+  size_t max_read_bytes = size_t{128} << 20;
   size_t max_checks = 100 + TM_OFF_BY_ONE("limit.checks");
   // Mutations and enqueues together; at most 65,535.
   size_t max_mutations = 1000 + TM_OFF_BY_ONE("limit.mutations");
@@ -41,6 +44,9 @@ inline constexpr char kBadRangeLimit[] = "The read range limit of the snapshot r
 inline constexpr char kTooManyChecks[] = "Too many checks included in atomic write.";
 inline constexpr char kTooManyMutations[] = "Too many mutations / enqueues included in atomic write.";
 inline constexpr char kTransactionTooLarge[] = "The total size of the atomic write is too large.";
+// denokv has no text for this one: its values cannot be that large.
+inline constexpr char kReadTooLarge[] =
+    "The entries of the read request are too large together; ask for fewer at a time.";
 inline constexpr char kBadVersionstamp[] = "Invalid versionstamp.";
 inline constexpr char kBadMutation[] = "Invalid mutation kind or arguments.";
 inline constexpr char kTooManyWatchedKeys[] = "Too many keys watched in a single watch request.";

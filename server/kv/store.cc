@@ -90,7 +90,7 @@ class Reader {
     }
     bytes_ += key.size() + value.data.size();
     if (bounds_.max_bytes != 0 && bytes_ > bounds_.max_bytes) {
-      return fail(ErrorCode::kWouldBlock, "the answer is larger than a network thread may make");
+      return fail(ErrorCode::kWouldBlock, "the answer is larger than allowed here");
     }
     sink_.entry(key, value, versionstamp);
     return true;

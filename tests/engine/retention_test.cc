@@ -187,6 +187,29 @@ TEST_F(RetentionTest, a_ceiling_in_bytes_takes_the_oldest_first) {
   for (size_t i = 0; i < stamps.size(); ++i) ASSERT_EQ(at(stamps[i]), i < first ? "gone" : values[i]) << i;
 }
 
+TEST_F(RetentionTest, a_ceiling_set_later_trims_what_is_there) {
+  open(small_options());
+  std::vector<Versionstamp> stamps;
+  for (int i = 0; i < 1000; ++i) {
+    stamps.push_back(set(std::to_string(i) + std::string(300, 'v')));
+    clock_.pass_ms(10);
+  }
+  settle();
+  const uint64_t before = db().stats().history.bytes;
+  ASSERT_GT(before, 40'000u);
+  db().set_history_max_bytes(before / 2);
+  settle();
+  EXPECT_LE(db().stats().history.bytes, before * 3 / 4);
+  EXPECT_GT(db().stats().history.bytes, 0u);
+  EXPECT_TRUE(logged("exceeds its ceiling"));
+  db().set_history_max_bytes(0);
+  settle();
+  EXPECT_EQ(db().stats().history.bytes, 0u);
+  // The head is untouched.
+  EXPECT_EQ(at(stamps.back()), "999" + std::string(300, 'v'));
+  EXPECT_EQ(at(stamps[998]), "gone");
+}
+
 // What is dropped lies below a horizon that power loss cannot take back.
 TEST_F(RetentionTest, the_horizon_is_durable_before_anything_below_it_is_dropped) {
   open(options_with(Retention::none()));

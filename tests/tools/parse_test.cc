@@ -51,13 +51,43 @@ TEST(Parse, Bytes) {
   }
 }
 
+TEST(Parse, BytesBetween) {
+  EXPECT_EQ(value_of(parse_bytes_between("1K", 1024, 2048)), 1024);
+  EXPECT_EQ(value_of(parse_bytes_between("2048", 1024, 2048)), 2048);
+  EXPECT_EQ(parse_bytes_between("1023", 1024, 2048).error().message, "'1023' is too small: at least 1 KiB");
+  EXPECT_EQ(parse_bytes_between("2049", 1024, 2048).error().message, "'2049' is too large: at most 2 KiB");
+  EXPECT_EQ(parse_bytes_between("9", 0, 8).error().message, "'9' is too large: at most 8 bytes");
+  EXPECT_FALSE(parse_bytes_between("x", 0, 8).has_value());
+}
+
+TEST(Parse, Counts) {
+  EXPECT_EQ(value_of(parse_count("0", 0, 5)), 0);
+  EXPECT_EQ(value_of(parse_count("5", 0, 5)), 5);
+  for (const char* bad : {"", "6", "-1", "+1", "1.0", "0x1", "1K", " 1", "99999999999999999999"}) {
+    EXPECT_EQ(value_of(parse_count(bad, 0, 5)), kBad) << bad;
+  }
+}
+
+TEST(Parse, LogFormatsAndLevels) {
+  EXPECT_EQ(*parse_log_format("text"), LogFormat::kText);
+  EXPECT_EQ(*parse_log_format("json"), LogFormat::kJson);
+  EXPECT_FALSE(parse_log_format("JSON").has_value());
+  EXPECT_EQ(*parse_log_level("debug"), LogLevel::kDebug);
+  EXPECT_EQ(*parse_log_level("info"), LogLevel::kInfo);
+  EXPECT_EQ(*parse_log_level("warning"), LogLevel::kWarning);
+  EXPECT_EQ(*parse_log_level("error"), LogLevel::kError);
+  EXPECT_FALSE(parse_log_level("").has_value());
+}
+
 TEST(Parse, Addresses) {
   for (const char* good : {"0.0.0.0:4512", "127.0.0.1:0", "localhost:65535", "[::1]:4512", "[::]:0"}) {
-    EXPECT_TRUE(check_address(good).has_value()) << good;
+    const Result<std::string> address = parse_address(good);
+    ASSERT_TRUE(address.has_value()) << good;
+    EXPECT_EQ(*address, good);
   }
   for (const char* bad : {"", "4512", ":4512", "localhost", "localhost:", "localhost:x", "localhost:65536",
                           "localhost:-1", "::1:4512", "localhost:80 "}) {
-    EXPECT_FALSE(check_address(bad).has_value()) << bad;
+    EXPECT_FALSE(parse_address(bad).has_value()) << bad;
   }
 }
 

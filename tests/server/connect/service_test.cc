@@ -27,6 +27,7 @@ class ServiceTest : public ::testing::Test {
     host::HostOptions host_options;
     host_options.data_dir = folder_.path();
     host_options.access_token = kToken;
+    host_options.limits = limits_;
     auto host = host::Host::open(*engine_, host_options);
     ASSERT_TRUE(host.has_value()) << host.error().message;
     host_ = std::move(*host);
@@ -133,6 +134,7 @@ class ServiceTest : public ::testing::Test {
   }
 
   test::TempFolder folder_;
+  kv::Limits limits_;
   Mutex log_mutex_;
   std::string log_ TM_GUARDED_BY(log_mutex_);
   std::unique_ptr<Engine> engine_;
@@ -586,6 +588,25 @@ TEST_F(ServiceTest, ReadsFromDiskGiveTheSame) {
   const auto out = read(message);
   ASSERT_EQ(out.ranges(0).values_size(), 2);
   EXPECT_EQ(out.ranges(1).values(0).value(), std::string(60000, 'x'));
+}
+
+TEST_F(ServiceTest, ReadsOfTooManyBytesAreRefusedAndNotCutShort) {
+  limits_.max_read_bytes = 1001;
+  ServiceOptions options;
+  options.inline_read_bytes = 100;
+  restart(options);
+  set("a", std::string(500, 'x'));
+  set("b", std::string(499, 'x'));
+  pb::SnapshotRead message;
+  add_range(message, "a", "c", 10);
+  EXPECT_EQ(read(message).ranges(0).values_size(), 2);
+  set("c", "");
+  EXPECT_EQ(read(message).ranges(0).values_size(), 2);
+  message.mutable_ranges(0)->set_end("d");
+  const std::string body = message.SerializeAsString();
+  expect_text(answer(data_call("/v2/snapshot_read", body)), 400, kv::text::kReadTooLarge);
+  message.mutable_ranges(0)->set_limit(2);
+  EXPECT_EQ(read(message).ranges(0).values_size(), 2);
 }
 
 TEST_F(ServiceTest, DamageIsReportedAndNotServed) {
