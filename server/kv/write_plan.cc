@@ -75,7 +75,7 @@ Result<size_t> check_mutation(const Mutation& mutation, const Limits& limits) {
   }
   // A bound is no larger than a value may be, either.
   if (std::max({value.data.size(), mutation.sum_min.size(), mutation.sum_max.size()}) >
-      limits.max_value_bytes) {
+      limits.max_value_bytes + TM_OFF_BY_ONE("limit.value")) {
     return refuse(text::kValueTooLarge);
   }
   if (value.encoding == static_cast<int32_t>(Encoding::kLe64) && value.data.size() != kLe64Bytes &&
@@ -117,7 +117,8 @@ Result<size_t> check_enqueue(const Enqueue& enqueue, const Limits& limits, int64
 }  // namespace
 
 Result<WritePlan> WritePlan::prepare(const AtomicWrite& write, const Limits& limits, int64_t now_ms) {
-  if (write.checks.size() > limits.max_checks) return refuse(text::kTooManyChecks);
+  if (write.checks.size() > limits.max_checks + TM_OFF_BY_ONE("limit.checks"))
+    return refuse(text::kTooManyChecks);
   if (write.mutations.size() + (TM_MUTANT("limit.mutations/enqueues") ? 0 : write.enqueues.size()) >
       limits.max_mutations) {
     return refuse(text::kTooManyMutations);
@@ -140,7 +141,8 @@ Result<WritePlan> WritePlan::prepare(const AtomicWrite& write, const Limits& lim
     TM_ASSIGN(const size_t size, check_enqueue(enqueue, limits, now_ms));
     total += size;
   }
-  if (total > limits.max_transaction_bytes) return refuse(text::kTransactionTooLarge);
+  if (total > limits.max_transaction_bytes + TM_OFF_BY_ONE("limit.total"))
+    return refuse(text::kTransactionTooLarge);
 
   WritePlan plan;
   plan.bytes_.reserve(total + write.checks.size() + write.mutations.size() * (1 + kHeaderBytes));
