@@ -136,8 +136,8 @@ class Database {
   virtual std::shared_ptr<Snapshot> pin_head() = 0;
 
   virtual void set_retention(const Retention& retention) = 0;
-  // The ceiling on history segments, in bytes; nothing: none. When it is exceeded the horizon moves, and what lies
-  // below it is dropped in the background.
+  // The ceiling on history segments, in bytes; nothing: none. When it is exceeded the horizon moves, and what
+  // lies below it is dropped in the background.
   virtual void set_history_max_bytes(std::optional<uint64_t> max_bytes) = 0;
   // May wait for the manifest to be written.
   virtual DatabaseStats stats() const = 0;

@@ -1,8 +1,10 @@
 // The `tidemark` program. Exit codes: 0 done, 1 it failed, 2 the arguments are wrong.
 #include <CLI/CLI.hpp>
 #include <cstdio>
+#include <cstdlib>
 #include <exception>
 
+#include "engine/base/mutant.h"
 #include "tools/admin_command.h"
 #include "tools/serve_command.h"
 
@@ -52,6 +54,9 @@ int run(int argc, char** argv) {
 }  // namespace
 
 int main(int argc, char** argv) {
+#ifdef TIDEMARK_MUTANTS
+  if (const char* mutant = std::getenv("TIDEMARK_MUTANT")) tidemark::chosen_mutant = mutant;
+#endif
   try {
     return run(argc, argv);
   } catch (const std::exception& error) {

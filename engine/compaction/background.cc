@@ -92,8 +92,7 @@ Versionstamp Background::move_horizon(const ManifestState& state, Versionstamp f
     if (ceiling && *ceiling > to) {
       to = *ceiling;
       if (log_ && !std::exchange(ceiling_warned_, true))
-        log_(LogLevel::kWarning, "history exceeds its ceiling of " +
-                                     std::to_string(*max_bytes) +
+        log_(LogLevel::kWarning, "history exceeds its ceiling of " + std::to_string(*max_bytes) +
                                      " bytes; the oldest is dropped, before its retention is over");
     }
   }

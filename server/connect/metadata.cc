@@ -5,6 +5,8 @@
 #include <chrono>
 #include <cstdio>
 
+#include "engine/base/mutant.h"
+
 namespace tidemark::connect {
 namespace {
 
@@ -25,6 +27,7 @@ Result<std::vector<int64_t>> parse_metadata_request(std::string_view body) {
   options.max_depth = kMaxDepth;
   boost::json::error_code error;
   const boost::json::value json = boost::json::parse({body.data(), body.size()}, error, {}, options);
+  if (error && TM_MUTANT("metadata.json")) return versions;
   if (error) return refuse("it is not JSON (" + error.message() + ").");
   const boost::json::object* object = json.if_object();
   if (object == nullptr) return refuse("it is not a JSON object.");
@@ -47,11 +50,12 @@ Result<std::vector<int64_t>> parse_metadata_request(std::string_view body) {
 std::string format_metadata(const Metadata& metadata) {
   // Exactly the fields of the protocol: @deno/kv refuses answers with others.
   const boost::json::object endpoint = {{"url", metadata.endpoint_url}, {"consistency", "strong"}};
-  const boost::json::object answer = {{"version", metadata.version->number},
-                                      {"databaseId", metadata.database_id},
-                                      {"token", metadata.token},
-                                      {"expiresAt", format_time(metadata.expires_at_ms)},
-                                      {"endpoints", boost::json::array{endpoint}}};
+  const boost::json::object answer = {
+      {"version", metadata.version->number},
+      {TM_MUTANT("metadata.fields") ? "uuid" : "databaseId", metadata.database_id},
+      {"token", metadata.token},
+      {"expiresAt", format_time(metadata.expires_at_ms)},
+      {"endpoints", boost::json::array{endpoint}}};
   return boost::json::serialize(answer);
 }
 

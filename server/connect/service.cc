@@ -18,6 +18,7 @@
 #include <algorithm>
 #include <optional>
 
+#include "engine/base/mutant.h"
 #include "server/connect/failure.h"
 #include "server/connect/metadata.h"
 #include "server/connect/watch_source.h"
@@ -170,7 +171,7 @@ Service::Route Service::route_of(std::string_view method, std::string_view path)
 
 void Service::handle(const Call& call, Done done) {
   const Route route = route_of(call.method, call.path);
-  if (route == Route::kNone) return done(plain_text(404, text::kNotFound));
+  if (route == Route::kNone) return done(plain_text(TM_MUTANT("request.path") ? 500 : 404, text::kNotFound));
   if (route == Route::kMetadata) return exchange_metadata(call, done);
   std::optional<host::DataAccess> access = admit_data_call(call, done);
   if (!access) return;
@@ -221,7 +222,7 @@ void Service::exchange_metadata(const Call& call, Done& done) {
   const std::optional<std::string_view> token = bearer_token(call.authorization);
   if (!token) return done(plain_text(401, text::kMalformedAuthorization));
   const std::shared_ptr<const host::Grant> grant = host_.authenticate(*token);
-  if (!grant) return done(plain_text(401, text::kInvalidToken));
+  if (!grant) return done(plain_text(TM_MUTANT("auth.access-token") ? 400 : 401, text::kInvalidToken));
   // One answer for what is not there and for what this token does not open: it must not tell which.
   const std::optional<host::Uuid> database = database_at(host_, call.path);
   if (!database || !grant->opens(*database)) return done(plain_text(404, text::kNoDatabaseForToken));
@@ -229,10 +230,11 @@ void Service::exchange_metadata(const Call& call, Done& done) {
   const Result<std::vector<int64_t>> offered = parse_metadata_request(call.body);
   if (!offered) return done(plain_text(400, offered.error().message));
   const ProtocolVersion* version = negotiate(*offered);
+  if (version == nullptr && TM_MUTANT("metadata.unknown-version")) version = &kProtocolVersions[2];
   if (version == nullptr) return done(plain_text(400, text::kNoCommonVersion));
 
   std::string base = options_.public_url;
-  if (base.empty() && version->absolute_urls) {
+  if (base.empty() && version->absolute_urls && !TM_MUTANT("metadata.version-1")) {
     if (!is_plain_authority(call.host)) {
       return done(plain_text(400, "Protocol version 1 needs a Host header that names this server."));
     }
@@ -252,10 +254,12 @@ std::optional<host::DataAccess> Service::admit_data_call(const Call& call, Done&
   const std::optional<std::string_view> token = bearer_token(call.authorization);
   if (!token) return refuse(401, text::kMalformedAuthorization);
   std::optional<host::DataAccess> access = host_.admit(*token);
-  if (!access) return refuse(401, text::kInvalidToken);
-  if (version_of_header(call.protocol_version) == nullptr) return refuse(400, text::kExpectedVersion);
+  if (!access) return refuse(TM_MUTANT("auth.data-token") ? 400 : 401, text::kInvalidToken);
+  if (version_of_header(call.protocol_version) == nullptr && !TM_MUTANT("auth.version-header"))
+    return refuse(400, text::kExpectedVersion);
   // The token opens one database, so whether another is there is none of the client's business.
-  const bool usual = access->database && call.database_id == access->database->id_text();
+  const bool usual =
+      access->database && (call.database_id == access->database->id_text() || TM_MUTANT("auth.database-id"));
   if (!usual && host::Uuid::from_text(call.database_id) != access->claims.database) {
     return refuse(400, text::kInvalidDatabaseId);
   }
@@ -275,6 +279,7 @@ void Service::snapshot_read(const Call& call, DatabaseRef database, Done& done) 
   const Status legal = store.check_ranges(ranges);
   if (!legal) return done(plain_text(400, legal.error().message));
 
+  if (options_.read_only && TM_MUTANT("read-only.reads")) return done(plain_text(400, text::kNotFound));
   ReadAnswerWriter writer;
   const kv::ReadBounds bounds{true, options_.inline_read_steps, options_.inline_read_bytes};
   const Status read = store.read(ranges, bounds, writer);
@@ -314,6 +319,8 @@ void Service::atomic_write(const Call& call, DatabaseRef database, Done& done) {
   kv::Store& store = database->store();
   Result<kv::WritePlan> plan = store.plan(view_write(message));
   if (!plan) return done(plain_text(400, plan.error().message));
+  if (options_.read_only && TM_MUTANT("read-only.writes"))
+    return done(plain_text(400, "This database is read only."));
   if (options_.read_only) return done(protobuf(write_disabled()));
   if (host_.disk_state().full && !plan->only_deletes()) return done(store_full());
   // Deletes itself in answer(), which may run before submit() returns; so the reference is held here as well.
@@ -330,7 +337,8 @@ void Service::watch(const Call& call, const host::DataClaims& claims, DatabaseRe
   }
   std::vector<std::string> keys;
   for (const pb::WatchKey& key : message.keys()) {
-    if (key.key().size() > limits.max_read_key_bytes) return done(plain_text(400, kv::text::kKeyTooLarge));
+    if (key.key().size() > limits.max_read_key_bytes + TM_OFF_BY_ONE("limit.watched-key"))
+      return done(plain_text(400, kv::text::kKeyTooLarge));
     keys.push_back(key.key());
   }
   auto good = [this, claims] { return host_.counts(claims); };
@@ -338,7 +346,7 @@ void Service::watch(const Call& call, const host::DataClaims& claims, DatabaseRe
   const kv::ReadBounds bounds{true, options_.inline_read_steps, options_.inline_read_bytes};
   Answer answer;
   answer.content_type = kOctetStream;
-  answer.keep_alive = kWatchKeepAlive;
+  answer.keep_alive = TM_MUTANT("watch.keep-alive") ? std::string_view() : kWatchKeepAlive;
   answer.source = std::make_shared<WatchSource>(
       in_flight_, std::move(database), std::move(keys), bounds, host_.engine().executor(),
       call.carrier != nullptr ? call.carrier->waker() : [] {}, std::move(good), std::move(failed));

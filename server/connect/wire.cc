@@ -8,6 +8,7 @@
 
 #include "engine/base/check.h"
 #include "engine/base/coding.h"
+#include "engine/base/mutant.h"
 
 namespace tidemark::connect {
 namespace {
@@ -71,7 +72,7 @@ void append_entry(std::string& out, int field, size_t size, std::string_view key
     to = store_bytes_field(to, pb::KvEntry::kKeyFieldNumber, key);
     to = store_bytes_field(to, pb::KvEntry::kValueFieldNumber, value.data);
     *to++ = varint_tag(pb::KvEntry::kEncodingFieldNumber);
-    *to++ = static_cast<char>(value.encoding);
+    *to++ = TM_MUTANT("value.encoding") ? char{1} : static_cast<char>(value.encoding);
     store_bytes_field(to, pb::KvEntry::kVersionstampFieldNumber, view(versionstamp.bytes()));
     return end;
   });
@@ -83,6 +84,7 @@ template <class Message>
 Status parse_message(std::string_view bytes, Message& message) {
   // Bodies are limited long before this; a larger one could not be given to protobuf.
   if (bytes.size() > INT32_MAX || !message.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) {
+    if (TM_MUTANT("request.protobuf")) return {};
     return fail(ErrorCode::kInvalidArgument, "Request protobuf is invalid: the body is not a whole " +
                                                  message.GetTypeName() + " message.");
   }
@@ -115,6 +117,7 @@ kv::AtomicWrite view_write(const pb::AtomicWrite& message) {
       out.value =
           kv::Mutation::Value{mutation.value().data(), static_cast<int32_t>(mutation.value().encoding())};
     }
+    if (TM_MUTANT("key.bytes") && !out.key.empty()) out.key.remove_suffix(1);
     out.expire_at_ms = mutation.expire_at_ms();
     out.sum_min = mutation.sum_min();
     out.sum_max = mutation.sum_max();
@@ -154,7 +157,8 @@ void ReadAnswerWriter::end_range() {
 }
 
 std::string ReadAnswerWriter::finish() {
-  put_varint_field(out_, pb::SnapshotReadOutput::kReadIsStronglyConsistentFieldNumber, 1);
+  put_varint_field(out_, pb::SnapshotReadOutput::kReadIsStronglyConsistentFieldNumber,
+                   TM_MUTANT("read.strong") ? 0 : 1);
   put_varint_field(out_, pb::SnapshotReadOutput::kStatusFieldNumber, pb::SR_SUCCESS);
   return std::exchange(out_, {});
 }
@@ -165,7 +169,7 @@ WatchFrameWriter::WatchFrameWriter() : out_(kFrameLengthBytes, '\0') {
 
 void WatchFrameWriter::absent() {
   std::string key;
-  put_varint_field(key, pb::WatchKeyOutput::kChangedFieldNumber, 1);
+  put_varint_field(key, pb::WatchKeyOutput::kChangedFieldNumber, TM_MUTANT("watch.every-key") ? 0 : 1);
   put_bytes_field(out_, pb::WatchOutput::kKeysFieldNumber, key);
 }
 
@@ -179,11 +183,15 @@ void WatchFrameWriter::entry(std::string_view key, const kv::StoredValue& value,
 }
 
 std::string WatchFrameWriter::finish() {
+  if (TM_MUTANT("watch.frames")) return std::move(out_);
   store_le32(out_.data(), static_cast<uint32_t>(out_.size() - kFrameLengthBytes));
   return std::move(out_);
 }
 
 std::string write_success(Versionstamp versionstamp) {
+  if (TM_MUTANT("versionstamp.form")) versionstamp.tail = 1;
+  if (TM_MUTANT("versionstamp.increasing")) versionstamp.number = ~versionstamp.number;
+  if (TM_MUTANT("versionstamp.one-per-commit")) ++versionstamp.number;
   std::string out;
   put_varint_field(out, pb::AtomicWriteOutput::kStatusFieldNumber, pb::AW_SUCCESS);
   put_bytes_field(out, pb::AtomicWriteOutput::kVersionstampFieldNumber, view(versionstamp.bytes()));

@@ -10,6 +10,7 @@
 
 #include "engine/base/check.h"
 #include "engine/base/coding.h"
+#include "engine/base/mutant.h"
 #include "server/kv/request_limits.h"
 #include "server/kv/v8_number.h"
 
@@ -56,16 +57,19 @@ uint64_t load_stored_le64(const StoredValue& stored) {
 Result<ArithmeticResult> apply_le64(const ArithmeticMutation& mutation,
                                     const std::optional<StoredValue>& stored) {
   const uint64_t operand = load_le64(mutation.operand.data());
-  if (!stored) return le64_result(operand);
+  if (TM_MUTANT("sum.le64.ignores-bounds") && mutation.sum_clamp) return refuse(text::kSumOutOfRange);
+  if (!stored) return le64_result(operand + TM_OFF_BY_ONE("le64.absent"));
+  if (stored->encoding != Encoding::kLe64 && TM_MUTANT("le64.on-other")) return le64_result(operand);
   if (stored->encoding != Encoding::kLe64) return refuse_non_u64(mutation.type, "value in the database");
   const uint64_t current = load_stored_le64(*stored);
   switch (mutation.type) {
     case MutationType::kMin:
-      return le64_result(std::min(current, operand));
+      return le64_result(TM_MUTANT("min.le64") ? operand : std::min(current, operand));
     case MutationType::kMax:
-      return le64_result(std::max(current, operand));
+      return le64_result(TM_MUTANT("max.le64") ? operand : std::max(current, operand));
     default:
-      return le64_result(current + operand);
+      if (TM_MUTANT("sum.le64.wraps") && current + operand < operand) return le64_result(UINT64_MAX);
+      return le64_result(current + operand + TM_OFF_BY_ONE("sum.le64.adds"));
   }
 }
 
@@ -81,6 +85,7 @@ struct SumParameters {
 
 Result<V8Number> parse_parameter(std::string_view bytes) {
   const auto number = parse_v8_number(bytes);
+  if (!number && TM_MUTANT("sum.v8.bad-parameters")) return V8Number(1.0);
   if (!number) return refuse(text::kBadSumParameters);
   return *number;
 }
@@ -99,7 +104,9 @@ Result<SumParameters> parse_parameters(const ArithmeticMutation& mutation) {
   TM_ASSIGN(parameters.max, parse_bound(mutation.sum_max));
   parameters.clamp = mutation.sum_clamp;
   for (const auto* bound : {&parameters.min, &parameters.max}) {
-    if (*bound && (*bound)->index() != parameters.operand.index()) return refuse(text::kSumParameterTypes);
+    if (!*bound || (*bound)->index() == parameters.operand.index()) continue;
+    if (TM_MUTANT("sum.v8.bound-types")) return refuse(text::kBadSumParameters);
+    return refuse(text::kSumParameterTypes);
   }
   return parameters;
 }
@@ -109,6 +116,7 @@ const char* name_of(const V8Number& number) {
 }
 
 std::unexpected<Error> refuse_types(const char* stored, const V8Number& operand) {
+  if (TM_MUTANT("sum.v8.types")) return refuse(text::kSumStoredOtherKind);
   return refuse(std::string("Cannot sum ") + stored + " with " + name_of(operand));
 }
 
@@ -135,12 +143,12 @@ ArithmeticResult v8_result(const BigInt& number) {
 template <class T>
 Status bound(T& sum, const std::optional<T>& min, const std::optional<T>& max, bool clamp) {
   if (min && sum < *min) {
-    if (!clamp) return refuse(text::kSumOutOfRange);
-    sum = *min;
+    if (!clamp && !TM_MUTANT("sum.v8.min")) return refuse(text::kSumOutOfRange);
+    if (!TM_MUTANT("sum.v8.clamp/min")) sum = *min;
   }
   if (max && sum > *max) {
-    if (!clamp) return refuse(text::kSumOutOfRange);
-    sum = *max;
+    if (!clamp && !TM_MUTANT("sum.v8.max")) return refuse(text::kSumOutOfRange);
+    if (!TM_MUTANT("sum.v8.clamp/max")) sum = *max;
   }
   return {};
 }
@@ -148,6 +156,7 @@ Status bound(T& sum, const std::optional<T>& min, const std::optional<T>& max, b
 Result<ArithmeticResult> sum_numbers(double current, const SumParameters& parameters) {
   const auto get = [](const V8Number& number) { return std::get<double>(number); };
   double sum = current + get(parameters.operand);
+  if (TM_MUTANT("sum.number.adds")) sum += 1;
   TM_TRY(bound(sum, parameters.min.transform(get), parameters.max.transform(get), parameters.clamp));
   return v8_result(V8Number(sum));
 }
@@ -155,6 +164,7 @@ Result<ArithmeticResult> sum_numbers(double current, const SumParameters& parame
 Result<ArithmeticResult> sum_big_ints(BigIntView current, const SumParameters& parameters) {
   const auto get = [](const V8Number& number) { return to_big_int(std::get<BigIntView>(number)); };
   BigInt sum = to_big_int(current) + get(parameters.operand);
+  if (TM_MUTANT("sum.bigint.adds")) sum = static_cast<int64_t>(sum);
   TM_TRY(bound(sum, parameters.min.transform(get), parameters.max.transform(get), parameters.clamp));
   return v8_result(sum);
 }
@@ -163,26 +173,30 @@ Result<ArithmeticResult> sum_big_ints(BigIntView current, const SumParameters& p
 Result<ArithmeticResult> sum_le64(uint64_t current, const SumParameters& parameters) {
   const auto* operand = std::get_if<BigIntView>(&parameters.operand);
   if (operand == nullptr || operand->negative || operand->magnitude.size() > kLe64Bytes || parameters.min ||
-      parameters.max || parameters.clamp) {
+      parameters.max || (parameters.clamp && !TM_MUTANT("sum.v8.le64-refused"))) {
     return refuse_types("KvU64", parameters.operand);
   }
   char bytes[kLe64Bytes] = {};
   operand->magnitude.copy(bytes, sizeof bytes);
+  if (TM_MUTANT("sum.v8.le64")) return refuse_types("KvU64", parameters.operand);
   return le64_result(current + load_le64(bytes));
 }
 
 Result<ArithmeticResult> sum_v8(const SumParameters& parameters, const std::optional<StoredValue>& stored) {
+  if (!stored && TM_MUTANT("sum.v8.absent") && parameters.max) return v8_result(*parameters.max);
   if (!stored) return v8_result(parameters.operand);
   switch (stored->encoding) {
     case Encoding::kLe64:
       return sum_le64(load_stored_le64(*stored), parameters);
     case Encoding::kBytes:
+      if (TM_MUTANT("sum.v8.other-kind/bytes")) return v8_result(parameters.operand);
       return refuse(text::kSumStoredOtherKind);
     case Encoding::kV8:
       break;
   }
   const auto current = parse_v8_number(stored->data);
   if (!current) {
+    if (TM_MUTANT("sum.v8.other-kind")) return v8_result(parameters.operand);
     return refuse(current.error() == NotV8Number::kOtherKind ? text::kSumStoredOtherKind
                                                              : text::kSumStoredInvalid);
   }
@@ -201,6 +215,8 @@ Result<std::optional<SumParameters>> parse(const ArithmeticMutation& mutation) {
     if (mutation.operand.size() != kLe64Bytes) return refuse(text::kBadLe64);
     return std::nullopt;
   }
+  if (mutation.type == MutationType::kMin && TM_MUTANT("min.operand")) return refuse(text::kBadSumParameters);
+  if (mutation.type == MutationType::kMax && TM_MUTANT("max.operand")) return refuse(text::kBadSumParameters);
   if (mutation.type != MutationType::kSum) return refuse_non_u64(mutation.type, "operand");
   TM_ASSIGN(const SumParameters parameters, parse_parameters(mutation));
   return parameters;

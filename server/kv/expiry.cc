@@ -10,6 +10,7 @@
 #include <limits>
 #include <memory>
 
+#include "engine/base/mutant.h"
 #include "server/kv/keyspace.h"
 #include "server/kv/stored_value.h"
 
@@ -59,7 +60,7 @@ class ExpirySweeper::Batch final : public CommitRequest {
       TM_ASSIGN(const std::optional<Transaction::Value> found, transaction.get(user_key));
       if (found) {
         TM_ASSIGN(const StoredValue value, parse_stored_value(found->bytes));
-        if (value.expire_at_ms == expiry) {
+        if (value.expire_at_ms == expiry || TM_MUTANT("expiry.newer-stays")) {
           transaction.erase(user_key);
           erased_.push_back(user_key);
         }
@@ -74,7 +75,7 @@ class ExpirySweeper::Batch final : public CommitRequest {
     ExpirySweeper& sweeper = sweeper_;
     if (outcome.status && outcome.committed) {
       sweeper.deleted_.fetch_add(erased_.size(), std::memory_order_relaxed);
-      if (sweeper.hub_.watched()) {
+      if (sweeper.hub_.watched() && !TM_MUTANT("expiry.wakes-watch")) {
         for (const std::string& key : erased_) sweeper.hub_.notify(std::string_view(key).substr(1));
       }
       sweeper.engine_.executor().post(Lane::kRead, [&sweeper] { sweeper.step(); });
@@ -120,6 +121,7 @@ int64_t ExpirySweeper::lag_ms() const {
 }
 
 void ExpirySweeper::poll(std::shared_ptr<const void> owner) {
+  if (TM_MUTANT("expiry.deleted")) return;
   if (next_ms_.load(std::memory_order_relaxed) > now_ms()) return;
   {
     MutexLock lock(mutex_);

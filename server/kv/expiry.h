@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "engine/base/mutant.h"
 #include "engine/database.h"
 #include "engine/io/sync.h"
 #include "server/kv/watch_hub.h"
@@ -50,7 +51,7 @@ class ExpirySweeper {
   WatchHub& hub_;
   // A lower bound of the earliest time in the index, but for what the sweep under way has still before it.
   // Not known when the database is opened.
-  std::atomic<int64_t> next_ms_{0};
+  std::atomic<int64_t> next_ms_{TM_MUTANT("expiry.deleted-after-restart") ? INT64_MAX : 0};
   std::atomic<int64_t> sweeping_ms_;  // where in time the sweep under way is
   std::string resume_;                // of the sweep under way: the index key that it came to
   std::atomic<uint64_t> deleted_{0};

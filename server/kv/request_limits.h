@@ -6,26 +6,30 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "engine/base/mutant.h"
+
 namespace tidemark::kv {
 
 struct Limits {
-  size_t max_write_key_bytes = 2048;
+  size_t max_write_key_bytes = 2048 + TM_OFF_BY_ONE("limit.write-key");
   size_t max_read_key_bytes = 2049;  // of a range's ends and of a check's key
   size_t max_value_bytes = 65536;
-  size_t max_read_ranges = 10;
-  int64_t max_read_entries = 1000;  // sum of the limits of all ranges
+  size_t max_read_ranges = 10 + TM_OFF_BY_ONE("limit.ranges");
+  // Sum of the limits of all ranges.
+  int64_t max_read_entries = 1000 + TM_OFF_BY_ONE("limit.entries");
   // Keys and values found by one read. More than all the entries above can hold, unless values may be larger
   // than usual; at least one of the largest values.
   size_t max_read_bytes = size_t{128} << 20;
   size_t max_checks = 100;
-  size_t max_mutations = 1000;  // mutations and enqueues together; at most 65,535
+  // Mutations and enqueues together; at most 65,535.
+  size_t max_mutations = 1000 + TM_OFF_BY_ONE("limit.mutations");
   // Keys and data of the mutations, keys of the checks, payloads and keys of the enqueues, and 4 for each
   // back-off interval.
   size_t max_transaction_bytes = 819200;
-  size_t max_watched_keys = 10;
-  size_t max_undelivered_keys = 10;
-  size_t max_backoff_intervals = 10;
-  uint32_t max_backoff_interval_ms = 3'600'000;
+  size_t max_watched_keys = 10 + TM_OFF_BY_ONE("limit.watched-keys");
+  size_t max_undelivered_keys = 10 + TM_OFF_BY_ONE("limit.undelivered-keys");
+  size_t max_backoff_intervals = 10 + TM_OFF_BY_ONE("limit.backoff-intervals");
+  uint32_t max_backoff_interval_ms = 3'600'000 + TM_OFF_BY_ONE("limit.backoff-interval");
   int64_t max_enqueue_delay_ms = int64_t{30} * 24 * 3'600'000;
 };
 

@@ -13,6 +13,7 @@
 #include <memory>
 #include <optional>
 
+#include "engine/base/mutant.h"
 #include "server/kv/keyspace.h"
 
 namespace tidemark::kv {
@@ -32,7 +33,8 @@ bool is_open_get(const ReadRange& range) {
 // One read request: all ranges from one view, with one clock reading.
 class Reader {
  public:
-  Reader(const ReadView& view, const ReadBounds& bounds, EntrySink& sink, std::function<int64_t()> now)
+  Reader(const std::unique_ptr<ReadView>& view, const ReadBounds& bounds, EntrySink& sink,
+         std::function<int64_t()> now)
       : view_(view),
         bounds_(bounds),
         options_{bounds.memory_only, bounds.max_steps},
@@ -40,6 +42,8 @@ class Reader {
         now_(std::move(now)) {}
 
   Status read(const ReadRange& range) {
+    if (TM_MUTANT("read.empty-range") && range.start == range.end) TM_TRY(get(range.start));
+    if (TM_MUTANT("read.inverted-range") && range.start > range.end) TM_TRY(get(range.start));
     if (range.start >= range.end) return {};
     const bool single = is_single_key(range);
     if (single || is_open_get(range)) {
@@ -52,7 +56,7 @@ class Reader {
   // True if the key is there.
   Result<bool> get(std::string_view key) {
     const UserKey engine_key(key);
-    TM_ASSIGN(const std::optional<PinnedValue> found, view_.get(engine_key.view(), options_));
+    TM_ASSIGN(const std::optional<PinnedValue> found, view_->get(engine_key.view(), options_));
     if (!found) return false;
     return give(key, found->bytes(), found->versionstamp());
   }
@@ -61,22 +65,28 @@ class Reader {
   Status scan(const ReadRange& range) {
     const UserKey start(range.start);
     const UserKey end(range.end);
-    const std::unique_ptr<Cursor> cursor = view_.scan({start.view(), end.view(), range.reverse}, options_);
-    for (int32_t given = 0; given < range.limit;) {
+    const bool reverse = (range.reverse || TM_MUTANT("key.order")) && !TM_MUTANT("read.reverse");
+    const std::unique_ptr<Cursor> cursor = view_->scan({start.view(), end.view(), reverse}, options_);
+    for (int32_t given = 0; given < range.limit + TM_OFF_BY_ONE("read.limit");) {
       TM_ASSIGN(const bool more, cursor->next());
       if (!more) break;
+      if (TM_MUTANT("read.start-inclusive") && cursor->key().substr(1) == range.start) continue;
       TM_ASSIGN(const bool visible, give(cursor->key().substr(1), cursor->value(), cursor->versionstamp()));
-      given += visible ? 1 : 0;
+      given += visible || TM_MUTANT("expiry.hidden.fills") ? 1 : 0;
     }
+    if (TM_MUTANT("read.end-exclusive")) TM_TRY(get(range.end));
     return {};
   }
 
   // True if the entry has not expired and was given to the sink.
   Result<bool> give(std::string_view key, std::string_view stored, Versionstamp versionstamp) {
-    TM_ASSIGN(const StoredValue value, parse_stored_value(stored));
+    TM_ASSIGN(StoredValue value, parse_stored_value(stored));
+    if (TM_MUTANT("value.bytes") && !value.data.empty()) value.data.remove_suffix(1);
     if (value.expire_at_ms != 0) {
       if (!now_ms_) now_ms_ = now_();
-      if (value.expired_at(*now_ms_)) return false;
+      if (TM_MUTANT("expiry.together")) *now_ms_ -= static_cast<int64_t>(value.data.size());
+      if (TM_MUTANT("expiry.not-early")) *now_ms_ += 100;
+      if (value.expired_at(*now_ms_) && !TM_MUTANT("expiry.hidden.read")) return false;
     }
     bytes_ += key.size() + value.data.size();
     if (bounds_.max_bytes != 0 && bytes_ > bounds_.max_bytes) {
@@ -86,7 +96,7 @@ class Reader {
     return true;
   }
 
-  const ReadView& view_;
+  const std::unique_ptr<ReadView>& view_;
   const ReadBounds& bounds_;
   const ReadOptions options_;
   EntrySink& sink_;
@@ -107,10 +117,11 @@ Status Store::check_ranges(std::span<const ReadRange> ranges) const {
   if (ranges.size() > limits_.max_read_ranges) return refuse(text::kTooManyRanges);
   int64_t total = 0;
   for (const ReadRange& range : ranges) {
-    if (std::max(range.start.size(), range.end.size()) > limits_.max_read_key_bytes) {
+    if (std::max(range.start.size(), range.end.size()) >
+        limits_.max_read_key_bytes + TM_OFF_BY_ONE("limit.read-key")) {
       return refuse(text::kKeyTooLarge);
     }
-    if (range.limit < 1) return refuse(text::kBadRangeLimit);
+    if (range.limit < 1 + TM_OFF_BY_ONE("limit.range-limit")) return refuse(text::kBadRangeLimit);
     total += range.limit;
   }
   if (total > limits_.max_read_entries) return refuse(text::kTooManyEntries);
@@ -118,10 +129,11 @@ Status Store::check_ranges(std::span<const ReadRange> ranges) const {
 }
 
 Status Store::read(std::span<const ReadRange> ranges, const ReadBounds& bounds, EntrySink& sink) const {
-  const std::unique_ptr<ReadView> view = database_.read();
-  Reader reader(*view, bounds, sink, [this] { return now_ms(); });
+  std::unique_ptr<ReadView> view = database_.read();
+  Reader reader(view, bounds, sink, [this] { return now_ms(); });
   for (const ReadRange& range : ranges) {
     sink.begin_range();
+    if (TM_MUTANT("read.one-version")) view = database_.read();
     TM_TRY(reader.read(range));
     sink.end_range();
   }
@@ -129,10 +141,11 @@ Status Store::read(std::span<const ReadRange> ranges, const ReadBounds& bounds, 
 }
 
 Status Store::read_keys(std::span<const std::string> keys, const ReadBounds& bounds, EntrySink& sink) const {
-  const std::unique_ptr<ReadView> view = database_.read();
-  Reader reader(*view, bounds, sink, [this] { return now_ms(); });
+  std::unique_ptr<ReadView> view = database_.read();
+  Reader reader(view, bounds, sink, [this] { return now_ms(); });
   for (const std::string& key : keys) {
     sink.begin_range();
+    if (TM_MUTANT("watch.one-snapshot")) view = database_.read();
     TM_TRY(reader.get(key));
     sink.end_range();
   }
@@ -146,6 +159,7 @@ void WriteRequest::done(const CommitOutcome& outcome) {
 
 void Store::committed(const WritePlan& plan) {
   if (plan.earliest_expiry_ms() != 0) expiry_.note(plan.earliest_expiry_ms());
+  if (TM_MUTANT("watch.change")) return;
   if (watch_hub_.watched()) plan.for_each_key([this](std::string_view key) { watch_hub_.notify(key); });
 }
 

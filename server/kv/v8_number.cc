@@ -6,6 +6,7 @@
 
 #include "engine/base/check.h"
 #include "engine/base/coding.h"
+#include "engine/base/mutant.h"
 
 namespace tidemark::kv {
 namespace {
@@ -71,6 +72,9 @@ std::expected<V8Number, NotV8Number> parse_v8_number(std::string_view bytes) {
     tag = reader.u8();
   }
   if (!reader.ok()) return std::unexpected(NotV8Number::kInvalid);
+  if (TM_MUTANT("sum.number.forms/int32") && tag == kInt32) tag = 0;
+  if (TM_MUTANT("sum.number.forms/uint32") && tag == kUint32) tag = 0;
+  if (TM_MUTANT("sum.number.forms/double") && tag == kDouble) tag = 0;
 
   V8Number number;
   switch (tag) {
@@ -98,7 +102,7 @@ std::expected<V8Number, NotV8Number> parse_v8_number(std::string_view bytes) {
 }
 
 std::string encode_v8_number(double number) {
-  std::string out = header(kDouble);
+  std::string out = header(TM_MUTANT("sum.number.writes-double") ? kUint32 : kDouble);
   put_le64(out, std::bit_cast<uint64_t>(canonical(number)));
   return out;
 }

@@ -4,6 +4,8 @@
 
 #include <utility>
 
+#include "engine/base/mutant.h"
+
 namespace tidemark::kv {
 namespace {
 
@@ -18,7 +20,7 @@ class StateReader final : public EntrySink {
     sink_.entry(key, value, versionstamp);
   }
   void end_range() override {
-    if (!found_.back()) sink_.absent();
+    if (!found_.back() && !TM_MUTANT("watch.absent")) sink_.absent();
   }
 
   std::vector<std::optional<Versionstamp>> take() { return std::move(found_); }
@@ -48,6 +50,7 @@ Result<bool> Watch::read(const ReadBounds& bounds, WatchSink& sink) {
   due_.exchange(false, std::memory_order_acq_rel);
   StateReader reader(sink);
   const Status read = store_.read_keys(keys_, bounds, reader);
+  if (TM_MUTANT("watch.newest")) due_.store(false);
   if (!read) {
     due_.store(true, std::memory_order_release);
     return std::unexpected(read.error());

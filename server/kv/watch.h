@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "engine/base/mutant.h"
 #include "server/kv/store.h"
 
 namespace tidemark::kv {
@@ -44,7 +45,7 @@ class Watch final : WatchHub::Watcher {
   const std::vector<std::string> keys_;
   const std::function<void()> wake_;
   std::atomic<bool> due_{true};
-  bool first_ = true;
+  bool first_ = !TM_MUTANT("watch.first-state");
   std::vector<std::optional<Versionstamp>> told_;  // by key; nothing: absent
 };
 

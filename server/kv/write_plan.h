@@ -6,6 +6,7 @@
 #include <string_view>
 #include <vector>
 
+#include "engine/base/mutant.h"
 #include "engine/base/status.h"
 #include "engine/transaction.h"
 #include "server/kv/request.h"
@@ -33,7 +34,10 @@ class WritePlan {
   // Calls `f` with each key that was written, as the client names it. After run().
   template <class F>
   void for_each_key(F&& f) const {
-    for (const PlannedMutation& mutation : mutations_) f(view(mutation.key).substr(1));
+    for (const PlannedMutation& mutation : mutations_) {
+      if (TM_MUTANT("watch.suffix") && mutation.type == MutationType::kSetSuffixVersionstampedKey) continue;
+      f(view(mutation.key).substr(1));
+    }
   }
 
  private:

@@ -2,6 +2,7 @@
 // nothing is lost when the program is killed. Runs in Deno and in Node.
 
 import { writeSync } from "node:fs";
+import process from "node:process";
 
 export function tell(event) {
   const bytes = new TextEncoder().encode(JSON.stringify(event) + "\n");
@@ -14,15 +15,23 @@ export function tell(event) {
   }
 }
 
-// Runs one case and tells its outcome; a case that fails does not stop the program.
-export async function test(name, run) {
+// The rules to which a run is confined, or null.
+export const chosenRules = process.env.E2E_RULES?.split(" ") ?? null;
+export const showsChosen = (rules) => !chosenRules || rules.split(" ").some((rule) => chosenRules.includes(rule));
+
+// Runs one case and tells its outcome; a case that fails does not stop the program. `rules`: those of
+// conformance/rules.mjs that it shows.
+export async function test(name, run, rules = "") {
+  if (!showsChosen(rules)) return;
   try {
     await run();
-    tell({ case: name, ok: true });
+    tell({ case: name, ok: true, rules });
   } catch (error) {
-    tell({ case: name, ok: false, error: String(error?.stack ?? error) });
+    tell({ case: name, ok: false, rules, error: String(error?.stack ?? error) });
   }
 }
+
+export const rule = (rules, name, run) => test(name, run, rules);
 
 export function expect(condition, message) {
   if (!condition) throw new Error(message);

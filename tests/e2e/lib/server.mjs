@@ -76,7 +76,8 @@ function launch(command, args, options) {
 function cleanEnvironment(extra) {
   const env = { ...process.env, NO_COLOR: "1", ...extra };
   for (const name of Object.keys(env)) {
-    if (name.startsWith("TIDEMARK_") || (name === "DENO_KV_ACCESS_TOKEN" && !extra?.[name])) delete env[name];
+    // TIDEMARK_MUTANT breaks a rule in a build for ./dev mutate.
+    if ((name.startsWith("TIDEMARK_") && name !== "TIDEMARK_MUTANT") || (name === "DENO_KV_ACCESS_TOKEN" && !extra?.[name])) delete env[name];
   }
   return { ...env, ...extra };
 }

@@ -79,7 +79,10 @@ export const mutation = (type, key, { data, encoding = VE_BYTES, expireAtMs, ext
   ...extra,
 ]];
 export const set = (key, data, encoding = VE_BYTES) => mutation(M_SET, key, { data, encoding });
-export const enqueue = (payload, deadlineMs = 0) => [3, [[1, payload], [2, deadlineMs]]];
+export const enqueue = (payload, deadlineMs = 0, { undelivered = [], backoffMs = [] } = {}) => [3, [
+  [1, payload], [2, deadlineMs], ...undelivered.map((key) => [3, key]), ...backoffMs.map((ms) => [4, ms]),
+]];
+export const watchKey = (key) => [1, [[1, key]]];
 export const range = (start, end, limit, reverse = false) =>
   [1, [[1, start], [2, end], [3, limit], [4, reverse ? 1 : 0]]];
 export const pointRange = (key) => range(key, Buffer.concat([Buffer.from(key), Buffer.from([0])]), 1);
@@ -98,19 +101,33 @@ export function decodeAtomicWriteOutput(body) {
   };
 }
 
+function decodeEntry(bytes) {
+  const fields = decodeMessage(bytes);
+  return {
+    key: one(fields, 1, EMPTY),
+    value: one(fields, 2, EMPTY),
+    encoding: Number(one(fields, 3, 0n)),
+    versionstamp: one(fields, 4, EMPTY).toString("hex"),
+  };
+}
+
+// Keys as {changed, entry}; entry null: absent.
+export function decodeWatchOutput(body) {
+  const fields = decodeMessage(body);
+  return {
+    status: Number(one(fields, 1, 0n)),
+    keys: (fields.get(2) ?? []).map((bytes) => {
+      const key = decodeMessage(bytes);
+      return { changed: one(key, 1, 0n) !== 0n, entry: key.has(2) ? decodeEntry(key.get(2)[0]) : null };
+    }),
+  };
+}
+
 export function decodeSnapshotReadOutput(body) {
   const fields = decodeMessage(body);
   return {
     ranges: (fields.get(1) ?? []).map((bytes) =>
-      (decodeMessage(bytes).get(1) ?? []).map((entry) => {
-        const e = decodeMessage(entry);
-        return {
-          key: one(e, 1, EMPTY),
-          value: one(e, 2, EMPTY),
-          encoding: Number(one(e, 3, 0n)),
-          versionstamp: one(e, 4, EMPTY).toString("hex"),
-        };
-      })
+      (decodeMessage(bytes).get(1) ?? []).map(decodeEntry)
     ),
     readDisabled: one(fields, 2, 0n) !== 0n,
     stronglyConsistent: one(fields, 4, 0n) !== 0n,
@@ -120,6 +137,48 @@ export function decodeSnapshotReadOutput(body) {
 
 // ---- the two transports: each gives request({method, path, headers, body}) -> {status, headers, body}, and close().
 // With `declared`, the request says that its body has so many bytes, and stops after `body` without ending.
+// stream({path, headers, body}) gives {status, headers, frames, close()} for an answer that goes on.
+
+// The frames of a watch as they come in: a length of 4 bytes, little-endian, before each.
+class Frames {
+  #bytes = EMPTY;
+  #ready = [];
+  #waiting = null;
+  #ended = null;
+
+  push(part) {
+    this.#bytes = Buffer.concat([this.#bytes, part]);
+    while (this.#bytes.length >= 4 && this.#bytes.length >= 4 + this.#bytes.readUInt32LE()) {
+      const end = 4 + this.#bytes.readUInt32LE();
+      this.#ready.push(this.#bytes.subarray(4, end));
+      this.#bytes = this.#bytes.subarray(end);
+    }
+    this.#waiting?.();
+  }
+
+  end(error) {
+    this.#ended ??= error;
+    this.#waiting?.();
+  }
+
+  // The next frame; an empty one is a keep-alive. Null if none has come after so many milliseconds.
+  async next(msMax = 5000) {
+    const until = performance.now() + msMax;
+    while (this.#ready.length === 0) {
+      if (this.#ended) throw this.#ended;
+      const left = until - performance.now();
+      if (left <= 0) return null;
+      let timer;
+      await new Promise((resolve) => {
+        this.#waiting = resolve;
+        timer = setTimeout(resolve, left);
+      });
+      clearTimeout(timer);
+      this.#waiting = null;
+    }
+    return this.#ready.shift();
+  }
+}
 
 const REQUEST_MS_MAX = 20_000;
 
@@ -170,6 +229,25 @@ export class Http1 {
     });
   }
 
+  // On a connection of its own.
+  stream({ path, headers, body }) {
+    return inTime((resolve, reject) => {
+      const request = http.request({
+        host: this.url.hostname, port: this.url.port, method: "POST", path, agent: false,
+        headers: { "content-length": body.length, ...headers },
+      }, (response) => {
+        const frames = new Frames();
+        response.on("data", (part) => frames.push(part));
+        response.on("error", (error) => frames.end(error));
+        response.on("end", () => frames.end(new Error("the watch ended")));
+        resolve({ status: response.statusCode, headers: response.headers, frames, close: () => request.destroy() });
+      });
+      request.on("error", reject);
+      request.end(body);
+      return () => request.destroy();
+    });
+  }
+
   close() {
     this.agent.destroy();
   }
@@ -204,6 +282,23 @@ export class Http2 {
       stream.on("close", () => reject(this.failed ?? new Error("the stream was closed without an answer")));
       if (declared === undefined) stream.end(body);
       else stream.write(body);
+      return () => stream.destroy();
+    });
+  }
+
+  stream({ path, headers, body }) {
+    return inTime((resolve, reject) => {
+      const stream = this.session.request({ ":method": "POST", ":path": path, ...headers }, { endStream: false });
+      const frames = new Frames();
+      stream.on("response", (fields) =>
+        resolve({ status: fields[":status"], headers: fields, frames, close: () => stream.close() }));
+      stream.on("data", (part) => frames.push(part));
+      stream.on("error", (error) => {
+        reject(error);
+        frames.end(error);
+      });
+      stream.on("end", () => frames.end(new Error("the watch ended")));
+      stream.end(body);
       return () => stream.destroy();
     });
   }
@@ -260,6 +355,21 @@ export class Session {
     const answer = await this.call("snapshot_read", encodeMessage(fields));
     if (answer.status !== 200) throw new Error(`snapshot_read: ${answer.status} ${answer.body}`);
     return decodeSnapshotReadOutput(answer.body);
+  }
+
+  // A watch over the keys: next() gives its next message, or null if none has come in time; keep-alives are passed over.
+  async watch(keys) {
+    const answer = await this.transport.stream({
+      path: `${this.path}/watch`, headers: this.headers, body: encodeMessage(keys.map(watchKey)),
+    });
+    if (answer.status !== 200) throw new Error(`watch: ${answer.status}`);
+    const next = async (msMax = 5000) => {
+      for (const until = performance.now() + msMax;;) {
+        const frame = await answer.frames.next(until - performance.now());
+        if (frame === null || frame.length) return frame && decodeWatchOutput(frame);
+      }
+    };
+    return { ...answer, next };
   }
 
   // The entry of one key, or null.

@@ -29,7 +29,7 @@ function expectRefused(answer, statuses, text) {
 async function metadataCases(suite, transport) {
   const ask = (body, headers = { authorization: `Bearer ${TOKEN}` }, more = {}) =>
     transport.request({ path: "/", headers, body: Buffer.from(body), ...more });
-  const test = (name, run) => suite.test(`${transport.name}: ${name}`, run);
+  const test = (name, run, rules) => suite.test(`${transport.name}: ${name}`, run, rules);
 
   for (const version of [2, 3]) {
     await test(`metadata, version ${version}`, async () => {
@@ -42,36 +42,36 @@ async function metadataCases(suite, transport) {
       expect(/Z$/.test(metadata.expiresAt) && Date.parse(metadata.expiresAt) > Date.now() + 60_000, show(answer));
       expect(metadata.token.length > 0 && metadata.token !== TOKEN, "the access token was handed out as data-path token");
       expect(metadata.endpoints.some((e) => e.consistency === "strong" && !e.url.endsWith("/")), show(answer));
-    });
+    }, "metadata.fields");
   }
   await test("metadata, several versions: the newest that both know", async () => {
     expect(JSON.parse((await ask('{"supportedVersions":[1,2,3]}')).body).version === 3, "version");
     expect(JSON.parse((await ask('{"supportedVersions":[3,2,9]}')).body).version === 3, "version");
-  });
+  }, "metadata.newest-version");
   await test("metadata, version 1: absolute endpoint URLs", async () => {
     for (const body of ["", '{"supportedVersions":[1]}']) {
       const metadata = JSON.parse((await ask(body)).body);
       expect(metadata.version === 1 && metadata.endpoints.every((e) => /^http:\/\//.test(e.url)), JSON.stringify(metadata));
     }
-  });
+  }, "metadata.version-1");
   await test("metadata, unknown versions: refused", async () =>
-    expectRefused(await ask('{"supportedVersions":[77]}'), [400], "version"));
-  await test("metadata, not JSON: refused", async () => expectRefused(await ask('{"supportedVersions":'), [400]));
+    expectRefused(await ask('{"supportedVersions":[77]}'), [400], "version"), "metadata.unknown-version");
+  await test("metadata, not JSON: refused", async () => expectRefused(await ask('{"supportedVersions":'), [400]), "metadata.json");
   await test("a wrong access token: 401", async () => {
     expectRefused(await ask("", { authorization: "Bearer a-wrong-token-for-the-tests" }), [401], "Invalid access token.");
     expectRefused(await ask("", { authorization: `Bearer ${TOKEN}x` }), [401]);
     expectRefused(await ask("", { authorization: `Bearer ${TOKEN.slice(0, -1)}` }), [401]);
-  });
+  }, "auth.access-token");
   await test("no access token, or not a bearer: 401", async () => {
-    expectRefused(await ask("", {}), [401]);
-    expectRefused(await ask("", { authorization: TOKEN }), [401]);
-    expectRefused(await ask("", { authorization: "Bearer" }), [401]);
-  });
+    expectRefused(await ask("", {}), [401], "Malformed authorization header.");
+    expectRefused(await ask("", { authorization: TOKEN }), [401], "Malformed authorization header.");
+    expectRefused(await ask("", { authorization: "Bearer" }), [401], "Malformed authorization header.");
+  }, "auth.malformed");
   await test("an unknown path: 404", async () => {
     const headers = { authorization: `Bearer ${TOKEN}` };
     expectRefused(await ask("", headers, { path: "/no/such/path" }), [404]);
     expectRefused(await ask("", headers, { path: "/v2/no_such_call" }), [404]);
-  });
+  }, "request.path");
   await test("a method that is not POST: 4xx", async () => {
     const answer = await ask("", { authorization: `Bearer ${TOKEN}` }, { method: "DELETE" });
     expect(answer.status >= 400 && answer.status < 500, show(answer));
@@ -79,7 +79,7 @@ async function metadataCases(suite, transport) {
 }
 
 async function dataPathCases(suite, transport) {
-  const test = (name, run) => suite.test(`${transport.name}: ${name}`, run);
+  const test = (name, run, rules) => suite.test(`${transport.name}: ${name}`, run, rules);
   const session = await Session.open(transport, TOKEN);
   const prefix = `${transport.name} `;
   const readBody = encodeMessage([pointRange(key("a"))]);
@@ -90,7 +90,7 @@ async function dataPathCases(suite, transport) {
     }
     const { authorization: _, ...bare } = session.headers;
     expectRefused(await session.call("snapshot_read", readBody, bare), [401]);
-  });
+  }, "auth.data-token");
   await test("a wrong or missing database id, a wrong version: 400", async () => {
     const { "x-denokv-database-id": id, ...bare } = session.headers;
     expectRefused(await session.call("snapshot_read", readBody, bare), [400]);
@@ -98,7 +98,7 @@ async function dataPathCases(suite, transport) {
       expectRefused(await session.call("snapshot_read", readBody, { ...bare, "x-denokv-database-id": wrong }), [400]);
     }
     expectRefused(await session.call("snapshot_read", readBody, { ...session.headers, "x-denokv-version": "9" }), [400]);
-  });
+  }, "auth.database-id auth.version-header");
   await test("the headers of versions 1, 2 and 3", async () => {
     const { authorization } = session.headers;
     const id = session.metadata.databaseId;
@@ -112,14 +112,14 @@ async function dataPathCases(suite, transport) {
       const read = wire.decodeSnapshotReadOutput(answer.body);
       expect(read.status === 1 && read.stronglyConsistent && !read.readDisabled, JSON.stringify(read));
     }
-  });
+  }, "auth.version-header read.strong");
   await test("malformed protobuf: 400", async () => {
     for (const body of [Buffer.from([0xff]), Buffer.from("garbage"), Buffer.from([0x0a, 0x7f, 0x00])]) {
       for (const call of ["snapshot_read", "atomic_write"]) {
         expectRefused(await session.call(call, body), [400], "Request protobuf is invalid");
       }
     }
-  });
+  }, "request.protobuf");
 
   await test("set, read, delete", async () => {
     const k = key(prefix + "basic");
@@ -132,18 +132,18 @@ async function dataPathCases(suite, transport) {
     const second = await session.atomicWrite([mutation(wire.M_DELETE, k)]);
     expect(second.versionstamp > first.versionstamp, "versionstamps go up");
     expect(await session.get(k) === null, "still there");
-  });
+  }, "delete.removes versionstamp.form value.bytes");
   await test("mutations of one key in one write: the last wins", async () => {
     const [a, b] = [key(prefix + "order a"), key(prefix + "order b")];
     await session.atomicWrite([set(a, "1"), set(a, "2"), mutation(wire.M_DELETE, a), set(a, "3"), set(b, "1"),
       mutation(wire.M_DELETE, b)]);
     expect((await session.get(a)).value.toString() === "3" && await session.get(b) === null, "order");
-  });
+  }, "mutation.order");
   await test("a write without mutations gets a versionstamp of its own", async () => {
     const stamps = [];
     for (let i = 0; i < 3; i++) stamps.push((await session.atomicWrite([])).versionstamp);
     expect(stamps[0] < stamps[1] && stamps[1] < stamps[2], stamps.join());
-  });
+  }, "versionstamp.empty-write");
   await test("checks: failed_checks names every failing index, and nothing is written", async () => {
     const [a, b, c] = ["a", "b", "c"].map((name) => key(`${prefix}check ${name}`));
     const { versionstamp } = await session.atomicWrite([set(a, "1"), set(b, "1")]);
@@ -159,7 +159,7 @@ async function dataPathCases(suite, transport) {
     expect(good.status === 1, JSON.stringify(good));
     const entry = await session.get(c);
     expect(entry.versionstamp === good.versionstamp && entry.value.toString() === "2", JSON.stringify(entry));
-  });
+  }, "check.failed-checks check.nothing-written check.present check.absent");
   await test("ranges: start inclusive, end exclusive, reverse, limit, several in one read", async () => {
     const keys = Array.from({ length: 20 }, (_, i) => key(`${prefix}range ${String.fromCharCode(97 + i)}`));
     await session.atomicWrite(keys.map((k) => set(k, k)));
@@ -169,40 +169,41 @@ async function dataPathCases(suite, transport) {
     ]);
     const letters = ranges.map((entries) => entries.map((e) => e.key.toString().at(-1)).join(""));
     expect(letters.join() === "cde,edc,abcd,srqp,,,h", letters.join());
-  });
+  }, "read.start-inclusive read.end-exclusive read.reverse read.limit read.empty-range read.inverted-range");
 }
 
 // Each must be refused, and leave nothing behind.
 async function refusedWrites(suite, transport) {
-  const test = (name, run) => suite.test(`${transport.name}: ${name}`, run);
+  const test = (name, run, rules) => suite.test(`${transport.name}: ${name}`, run, rules);
   const session = await Session.open(transport, TOKEN);
   const guard = key(`${transport.name} guard`), other = key(`${transport.name} other`);
   const le64 = Buffer.from("0500000000000000", "hex");
   await session.atomicWrite([mutation(wire.M_DELETE, guard), set(other, le64, wire.VE_LE64)]);
-  const refused = (name, fields, text, before = [set(guard, "written")]) => test(name, async () => {
-    expectRefused(await session.call("atomic_write", encodeMessage([...before, ...fields])), [400], text);
+  const refused = (name, fields, rule, text) => test(name, async () => {
+    const before = set(guard, "written");
+    expectRefused(await session.call("atomic_write", encodeMessage([before, ...fields])), [400], text);
     expect(await session.get(guard) === null, "the mutation before it was written");
     expect((await session.get(other)).value.equals(le64), "the other key was changed");
-  });
+  }, rule);
 
   const long = (n) => Buffer.alloc(n, 0x61);
-  await refused("a mutation of unknown type", [mutation(77, other, { data: "x" })], "Invalid mutation kind or arguments.");
-  await refused("a mutation of type 0", [mutation(0, other, { data: "x" })], "Invalid mutation kind or arguments.");
-  await refused("a set without a value", [mutation(wire.M_SET, other)], "Invalid mutation kind or arguments.");
-  await refused("an expiry below -1", [mutation(wire.M_SET, other, { data: "x", expireAtMs: -5 })],
+  await refused("a mutation of unknown type", [mutation(77, other, { data: "x" })], "limit.mutation-kind", "Invalid mutation kind or arguments.");
+  await refused("a mutation of type 0", [mutation(0, other, { data: "x" })], "limit.mutation-kind", "Invalid mutation kind or arguments.");
+  await refused("a set without a value", [mutation(wire.M_SET, other)], "limit.mutation-value", "Invalid mutation kind or arguments.");
+  await refused("an expiry below -1", [mutation(wire.M_SET, other, { data: "x", expireAtMs: -5 })], "limit.expire-at",
     "Invalid mutation expire at.");
-  await refused("a value of unknown encoding", [mutation(wire.M_SET, other, { data: "x", encoding: 9 })]);
-  await refused("a VE_LE64 of 7 bytes", [set(other, long(7), wire.VE_LE64)]);
-  await refused("a key of 2049 bytes", [set(long(2049), "x")], "A key exceeds the key size limit.");
-  await refused("a value of 65537 bytes", [set(other, long(65537))], "A value exceeds the value size limit.");
-  await refused("a check of a key of 2050 bytes", [check(long(2050))], "A key exceeds the key size limit.");
-  await refused("a versionstamp of 9 bytes in a check", [check(other, long(9))], "Invalid versionstamp.");
-  await refused("101 checks", Array.from({ length: 101 }, (_, i) => check(key(`c${i}`))),
+  await refused("a value of unknown encoding", [mutation(wire.M_SET, other, { data: "x", encoding: 9 })], "limit.encoding");
+  await refused("a VE_LE64 of 7 bytes", [set(other, long(7), wire.VE_LE64)], "limit.le64-length");
+  await refused("a key of 2049 bytes", [set(long(2049), "x")], "limit.write-key", "A key exceeds the key size limit.");
+  await refused("a value of 65537 bytes", [set(other, long(65537))], "limit.value", "A value exceeds the value size limit.");
+  await refused("a check of a key of 2050 bytes", [check(long(2050))], "limit.check-key", "A key exceeds the key size limit.");
+  await refused("a versionstamp of 9 bytes in a check", [check(other, long(9))], "limit.versionstamp", "Invalid versionstamp.");
+  await refused("101 checks", Array.from({ length: 101 }, (_, i) => check(key(`c${i}`))), "limit.checks",
     "Too many checks included in atomic write.");
-  await refused("1001 mutations", Array.from({ length: 1000 }, (_, i) => set(key(`m${i}`), "x")),
+  await refused("1001 mutations", Array.from({ length: 1000 }, (_, i) => set(key(`m${i}`), "x")), "limit.mutations",
     "Too many mutations / enqueues included in atomic write.");
   await refused("819201 bytes in all", [...Array.from({ length: 12 }, (_, i) => set(key(`t${i}`), long(65536))),
-    set(key("t12"), long(819201 - 12 * 65536 - 10 * 2 - 2 * 3 - 3 - guard.length - 7))], "The total size of the atomic write is too large.");
+    set(key("t12"), long(819201 - 12 * 65536 - 10 * 2 - 2 * 3 - 3 - guard.length - 7))], "limit.total", "The total size of the atomic write is too large.");
 
   await test("writes at the very limits", async () => {
     const done = async (fields) => expect((await session.atomicWrite(fields)).status === 1, "refused");
@@ -214,19 +215,19 @@ async function refusedWrites(suite, transport) {
     await done([...edge, set(key(`${transport.name}e12`), long(819200 - 12 * 65536 - keyBytes))]);
     await done(edge.map((_, i) => mutation(wire.M_DELETE, key(`${transport.name}e${i}`))));
     expect((await session.get(long(2048))).value.length === 65536, "the largest entry");
-  });
+  }, "limit.write-key limit.value limit.checks limit.mutations limit.total");
 
-  const refusedRead = (name, fields, text) => test(name, async () =>
-    expectRefused(await session.call("snapshot_read", encodeMessage(fields)), [400], text));
-  await refusedRead("11 ranges in a read", Array.from({ length: 11 }, (_, i) => pointRange(key(`r${i}`))),
+  const refusedRead = (name, fields, rule, text) => test(name, async () =>
+    expectRefused(await session.call("snapshot_read", encodeMessage(fields)), [400], text), rule);
+  await refusedRead("11 ranges in a read", Array.from({ length: 11 }, (_, i) => pointRange(key(`r${i}`))), "limit.ranges",
     "Too many read ranges requested in one read request.");
-  await refusedRead("1001 entries in a read", [range("a", "b", 501), range("a", "b", 500)],
+  await refusedRead("1001 entries in a read", [range("a", "b", 501), range("a", "b", 500)], "limit.entries",
     "The total number of entries requested across read ranges in the read request is too large.");
-  await refusedRead("a limit of 0 in a read", [range("a", "b", 0)],
+  await refusedRead("a limit of 0 in a read", [range("a", "b", 0)], "limit.range-limit",
     "The read range limit of the snapshot read request is invalid.");
-  await refusedRead("a negative limit in a read", [range("a", "b", -1)],
+  await refusedRead("a negative limit in a read", [range("a", "b", -1)], "limit.range-limit",
     "The read range limit of the snapshot read request is invalid.");
-  await refusedRead("a key of 2050 bytes in a read", [range(long(2050), "z", 1)], "A key exceeds the key size limit.");
+  await refusedRead("a key of 2050 bytes in a read", [range(long(2050), "z", 1)], "limit.read-key", "A key exceeds the key size limit.");
   await test("a body far over the limit: 413 before it is sent", async () => {
     const answer = await transport.request({ path: `${session.path}/atomic_write`, headers: session.headers,
       body: Buffer.alloc(1000), declared: 1 << 30 });
