@@ -44,16 +44,16 @@ void Memtable::Loader::flush() {
 
   const size_t base = memtable_.writes_.size();
   memtable_.writes_.resize(base + pending_.size());
-  previous_.fill(memtable_.head_);
+  std::array<Node*, kMaxHeight>& previous = memtable_.last_previous_;
+  previous.fill(memtable_.head_);
   for (const Place& place : places) {
     const Pending& write = pending_[place.index];
     const int height = memtable_.choose_height();
-    memtable_.find_further(write.key, write.stamp, previous_.data());
+    memtable_.find_further(write.key, write.stamp, previous.data());
     memtable_.writes_[base + place.index] =
-        memtable_.insert(write.stamp, write.kind, write.key, write.value, height, previous_.data());
+        memtable_.insert(write.stamp, write.kind, write.key, write.value, height, previous.data());
   }
   memtable_.entries_.store(memtable_.writes_.size(), std::memory_order_relaxed);
-  memtable_.last_previous_ = previous_;
   pending_.clear();
 }
 

@@ -12,7 +12,7 @@ namespace tidemark {
 // place of a random key. The one writer of its memtable while it lives.
 class Memtable::Loader {
  public:
-  explicit Loader(Memtable& memtable) : memtable_(memtable) { previous_.fill(memtable.head_); }
+  explicit Loader(Memtable& memtable) : memtable_(memtable) {}
   Loader(const Loader&) = delete;
 
   // As the memtable's own; key and value must live until flush(). Until then no reader finds them.
@@ -38,7 +38,6 @@ class Memtable::Loader {
 
   Memtable& memtable_;
   std::vector<Pending> pending_;
-  std::array<Node*, kMaxHeight> previous_;
 };
 
 }  // namespace tidemark
