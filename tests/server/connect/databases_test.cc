@@ -2,11 +2,11 @@
 #include <gtest/gtest.h>
 
 #include <boost/json.hpp>
-#include <optional>
 
 #include "engine/io/sync.h"
 #include "server/connect/service.h"
 #include "server/connect/wire.h"
+#include "tests/server/connect/answer.h"
 #include "tests/server/kv/test_store.h"
 
 namespace tidemark::connect {
@@ -37,20 +37,7 @@ class DatabasesTest : public ::testing::Test {
     host_.reset();
   }
 
-  // Makes the call and waits for its answer.
-  Answer answer(const Call& call) {
-    Mutex mutex;
-    CondVar answered;
-    std::optional<Answer> answer;
-    service_->handle(call, [&](Answer given) {
-      MutexLock lock(mutex);
-      answer = std::move(given);
-      answered.notify_all();
-    });
-    MutexLock lock(mutex);
-    while (!answer) answered.wait(mutex);
-    return *answer;
-  }
+  Answer answer(const Call& call) { return test::answer_of(*service_, call); }
 
   Answer metadata(const std::string& path, const std::string& token) {
     const std::string authorization = "Bearer " + token;

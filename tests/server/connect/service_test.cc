@@ -3,13 +3,12 @@
 
 #include <gtest/gtest.h>
 
-#include <optional>
-
 #include "engine/base/coding.h"
 #include "engine/base/random.h"
 #include "engine/io/sync.h"
 #include "server/connect/failure.h"
 #include "server/connect/wire.h"
+#include "tests/server/connect/answer.h"
 #include "tests/server/kv/test_store.h"
 
 namespace tidemark::connect {
@@ -53,21 +52,7 @@ class ServiceTest : public ::testing::Test {
     start(std::move(options));
   }
 
-  // Makes the call and waits for its answer.
-  Answer answer(const Call& call) {
-    Mutex mutex;
-    CondVar answered;
-    std::optional<Answer> answer;
-    service_->handle(call, [&](Answer given) {
-      MutexLock lock(mutex);
-      EXPECT_FALSE(answer.has_value());
-      answer = std::move(given);
-      answered.notify_all();
-    });
-    MutexLock lock(mutex);
-    while (!answer) answered.wait(mutex);
-    return *answer;
-  }
+  Answer answer(const Call& call) { return test::answer_of(*service_, call); }
 
   Call data_call(std::string_view path, std::string_view body) {
     Call call;

@@ -1,9 +1,6 @@
 // A store that reaches max_disk_bytes.
 #include <gtest/gtest.h>
 
-#include <chrono>
-#include <thread>
-
 #include "server/host/host.h"
 #include "tests/server/kv/test_store.h"
 
@@ -52,11 +49,7 @@ class DiskTest : public ::testing::Test {
     EXPECT_TRUE(database_->database().commit(request).committed);
   }
   bool polled_until(const std::function<bool()>& condition) {
-    for (int i = 0; i < 20'000 && !condition(); ++i) {
-      host_->poll();
-      std::this_thread::sleep_for(std::chrono::milliseconds(1));
-    }
-    return condition();
+    return test::polled_until([this] { host_->poll(); }, condition);
   }
   bool logged(std::string_view text) {
     MutexLock lock(mutex_);

@@ -25,11 +25,7 @@ class ExpiryTest : public ::testing::Test {
   }
   // Polls until `condition`; false if that takes too long.
   bool polled_until(const std::function<bool()>& condition) {
-    for (int i = 0; i < 20'000 && !condition(); ++i) {
-      store_.store().expiry().poll(nullptr);
-      std::this_thread::sleep_for(std::chrono::milliseconds(1));
-    }
-    return condition();
+    return test::polled_until([this] { store_.store().expiry().poll(nullptr); }, condition);
   }
   bool swept() {
     return polled_until([&] { return store_.count_engine_keys(kExpiryPrefix) == 0; });

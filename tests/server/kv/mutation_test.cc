@@ -1,9 +1,6 @@
 // Mutations beyond set and delete, and enqueues, on a real engine.
 #include <gtest/gtest.h>
 
-#include <chrono>
-#include <thread>
-
 #include "engine/base/coding.h"
 #include "server/kv/keyspace.h"
 #include "server/kv/queue_message.h"
@@ -133,10 +130,8 @@ TEST(SuffixedSet, MayExpire) {
   EXPECT_EQ(store.read({"p", "q", 10}).size(), 1u);
   store.clock().set_ms(now + 5);
   EXPECT_EQ(store.read({"p", "q", 10}).size(), 0u);
-  for (int i = 0; i < 20'000 && store.store().expiry().deleted() == 0; ++i) {
-    store.store().expiry().poll(nullptr);
-    std::this_thread::sleep_for(std::chrono::milliseconds(1));
-  }
+  EXPECT_TRUE(test::polled_until([&] { store.store().expiry().poll(nullptr); },
+                                 [&] { return store.store().expiry().deleted() > 0; }));
   EXPECT_EQ(store.count_engine_keys(kUserPrefix), 0u);
 }
 

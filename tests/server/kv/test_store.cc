@@ -1,6 +1,8 @@
 #include "tests/server/kv/test_store.h"
 
+#include <chrono>
 #include <cstdlib>
+#include <thread>
 
 #include "engine/io/sync.h"
 #include "server/kv/keyspace.h"
@@ -16,6 +18,14 @@ TempFolder::TempFolder() {
 TempFolder::~TempFolder() {
   std::error_code ignored;
   std::filesystem::remove_all(path_, ignored);
+}
+
+bool polled_until(const std::function<void()>& poll, const std::function<bool()>& condition) {
+  for (int i = 0; i < 20'000 && !condition(); ++i) {
+    poll();
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
+  return condition();
 }
 
 TestStore::TestStore(const kv::Limits& limits) : limits_(limits) {

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -39,6 +40,9 @@ class ManualClock final : public Clock {
  private:
   std::atomic<int64_t> wall_us_{1'700'000'000'000'000};
 };
+
+// Calls `poll` until `condition` holds; false if that takes too long.
+bool polled_until(const std::function<void()>& poll, const std::function<bool()>& condition);
 
 struct Entry {
   std::string key;

@@ -167,10 +167,8 @@ TEST_F(WatchTest, AnExpiryIsAChange) {
   const auto w = watch({"a"});
   EXPECT_EQ(next(*w), "a:x");
   store_.clock().set_ms(at);
-  for (int i = 0; i < 20'000 && !w->due(); ++i) {
-    store_.store().expiry().poll(nullptr);
-    std::this_thread::sleep_for(std::chrono::milliseconds(1));
-  }
+  EXPECT_TRUE(
+      test::polled_until([this] { store_.store().expiry().poll(nullptr); }, [&] { return w->due(); }));
   EXPECT_EQ(next(*w), "-");
 }
 
