@@ -118,7 +118,7 @@ export class Server {
     const ready = new Promise((resolve, reject) => {
       server.child.stderr.on("data", (part) => {
         server.stderr += part;
-        const found = server.stderr.match(/Listening on (http:\/\/\S+?:(\d+))\s/);
+        const found = server.stderr.match(/Listening on (https?:\/\/\S+?:(\d+))\s/);
         if (found) resolve(found);
       });
       server.child.ended.then(({ code, signal, error }) =>

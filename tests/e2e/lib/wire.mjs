@@ -3,6 +3,7 @@
 
 import http from "node:http";
 import http2 from "node:http2";
+import https from "node:https";
 
 // ---- protobuf: a message is a list of [field number, value]; a value is a number, bigint, bytes, string or message
 
@@ -138,6 +139,7 @@ export function decodeSnapshotReadOutput(body) {
 // ---- the two transports: each gives request({method, path, headers, body}) -> {status, headers, body}, and close().
 // With `declared`, the request says that its body has so many bytes, and stops after `body` without ending.
 // stream({path, headers, body}) gives {status, headers, frames, close()} for an answer that goes on.
+// The URL says whether it goes over TLS, `ca` whose certificates to trust there.
 
 // The frames of a watch as they come in: a length of 4 bytes, little-endian, before each.
 class Frames {
@@ -198,17 +200,19 @@ function inTime(start) {
 }
 
 export class Http1 {
-  constructor(url, { sockets = 1 } = {}) {
+  constructor(url, { sockets = 1, ca } = {}) {
     this.name = "HTTP/1.1";
     this.url = new URL(url);
-    this.agent = new http.Agent({ keepAlive: true, maxSockets: sockets });
+    this.ca = ca;
+    this.module = this.url.protocol === "https:" ? https : http;
+    this.agent = new this.module.Agent({ keepAlive: true, maxSockets: sockets });
   }
 
   request({ method = "POST", path = "/", headers = {}, body = EMPTY, declared }) {
     return inTime((resolve, reject) => {
-      const request = http.request(
+      const request = this.module.request(
         {
-          host: this.url.hostname, port: this.url.port, method, path, agent: this.agent,
+          host: this.url.hostname, port: this.url.port, method, path, agent: this.agent, ca: this.ca,
           headers: { "content-length": declared ?? body.length, ...headers },
         },
         (response) => {
@@ -232,8 +236,8 @@ export class Http1 {
   // On a connection of its own.
   stream({ path, headers, body }) {
     return inTime((resolve, reject) => {
-      const request = http.request({
-        host: this.url.hostname, port: this.url.port, method: "POST", path, agent: false,
+      const request = this.module.request({
+        host: this.url.hostname, port: this.url.port, method: "POST", path, agent: false, ca: this.ca,
         headers: { "content-length": body.length, ...headers },
       }, (response) => {
         const frames = new Frames();
@@ -254,9 +258,9 @@ export class Http1 {
 }
 
 export class Http2 {
-  constructor(url) {
+  constructor(url, { ca } = {}) {
     this.name = "HTTP/2";
-    this.session = http2.connect(url); // cleartext: prior knowledge
+    this.session = http2.connect(url, { ca }); // cleartext: prior knowledge; TLS: by ALPN
     this.failed = null;
     this.session.on("error", (error) => (this.failed = error));
   }

@@ -36,7 +36,7 @@ export default async function clients(suite) {
   // Both at the same time, one over HTTP/2 and one over HTTP/1.1, on one port.
   await Promise.all(RUNTIMES.map((runtime) => suite.program(runtime, "basics", [server.url])));
   for (const runtime of RUNTIMES) {
-    await suite.program(runtime, "refused", [server.url], { env: { DENO_KV_ACCESS_TOKEN: "not-the-token-of-the-tests" } });
+    await suite.program(runtime, "refused", [server.url, "token"], { env: { DENO_KV_ACCESS_TOKEN: "not-the-token-of-the-tests" } });
   }
   await server.end();
 }
