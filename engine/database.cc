@@ -138,22 +138,28 @@ class DatabaseImpl final : public Database, private WadingObserver {
     background_.set_history_max_bytes(max_bytes);
   }
 
+  DatabaseCounters counters() const override {
+    DatabaseCounters out;
+    const CommitCounters& commits = pipeline_.counters();
+    out.commits = commits.commits;
+    out.commit_groups = commits.groups;
+    out.group_commits = commits.group_commits.read();
+    out.syncs = commits.syncs;
+    out.sync_us = commits.sync_us.read();
+    out.write_delay_us = commits.delay_us;
+    out.flushes = background_.flushes().jobs;
+    out.flush_written_bytes = background_.flushes().written_bytes;
+    out.flush_us = background_.flushes().us;
+    out.compactions = background_.compactions().jobs;
+    out.compaction_read_bytes = background_.compactions().read_bytes;
+    out.compaction_written_bytes = background_.compactions().written_bytes;
+    out.compaction_us = background_.compactions().us;
+    return out;
+  }
+
   DatabaseStats stats() const override {
     DatabaseStats stats;
-    const CommitCounters& counters = pipeline_.counters();
-    stats.commits = counters.commits;
-    stats.commit_groups = counters.groups;
-    stats.group_commits = counters.group_commits.read();
-    stats.syncs = counters.syncs;
-    stats.sync_us = counters.sync_us.read();
-    stats.write_delay_us = counters.delay_us;
-    stats.flushes = background_.flushes().jobs;
-    stats.flush_written_bytes = background_.flushes().written_bytes;
-    stats.flush_us = background_.flushes().us;
-    stats.compactions = background_.compactions().jobs;
-    stats.compaction_read_bytes = background_.compactions().read_bytes;
-    stats.compaction_written_bytes = background_.compactions().written_bytes;
-    stats.compaction_us = background_.compactions().us;
+    static_cast<DatabaseCounters&>(stats) = counters();
     stats.wal_bytes = pipeline_.wal_bytes();
     const auto state = versions_->acquire();
     stats.memtable_bytes = state->active->bytes();
@@ -242,6 +248,23 @@ Status check_options(const DatabaseOptions& options) {
 }
 
 }  // namespace
+
+DatabaseCounters& DatabaseCounters::operator+=(const DatabaseCounters& other) {
+  commits += other.commits;
+  commit_groups += other.commit_groups;
+  group_commits += other.group_commits;
+  syncs += other.syncs;
+  sync_us += other.sync_us;
+  write_delay_us += other.write_delay_us;
+  flushes += other.flushes;
+  flush_written_bytes += other.flush_written_bytes;
+  flush_us += other.flush_us;
+  compactions += other.compactions;
+  compaction_read_bytes += other.compaction_read_bytes;
+  compaction_written_bytes += other.compaction_written_bytes;
+  compaction_us += other.compaction_us;
+  return *this;
+}
 
 std::string DatabaseId::text() const {
   std::string out;

@@ -34,8 +34,8 @@ struct LevelStats {
   uint64_t tombstones = 0;
 };
 
-// Of one database. Counters count since it was opened, times are in microseconds, sizes in bytes.
-struct DatabaseStats {
+// Of one database since it was opened. Times are in microseconds, sizes in bytes.
+struct DatabaseCounters {
   uint64_t commits = 0;
   uint64_t commit_groups = 0;
   HistogramCounts group_commits;  // commits of each group
@@ -49,6 +49,12 @@ struct DatabaseStats {
   uint64_t compaction_read_bytes = 0;
   uint64_t compaction_written_bytes = 0;
   uint64_t compaction_us = 0;
+
+  DatabaseCounters& operator+=(const DatabaseCounters& other);
+};
+
+// With how things stand now.
+struct DatabaseStats : DatabaseCounters {
   uint64_t memtable_bytes = 0;   // active and frozen
   uint64_t wal_bytes = 0;        // written to the newest WAL file
   std::vector<LevelStats> live;  // by level, level 0 first
@@ -139,6 +145,8 @@ class Database {
   // The ceiling on history segments, in bytes; nothing: none. When it is exceeded the horizon moves, and what
   // lies below it is dropped in the background.
   virtual void set_history_max_bytes(std::optional<uint64_t> max_bytes) = 0;
+  // Quick; also after close().
+  virtual DatabaseCounters counters() const = 0;
   // May wait for the manifest to be written.
   virtual DatabaseStats stats() const = 0;
   // Whether a commit would be taken now; otherwise what it would be refused with: kReadOnly after a failure,

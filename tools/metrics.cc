@@ -1,6 +1,6 @@
 // One function a subject, each adding its families to a list that prometheus-cpp writes out. The figures lie
-// with those who count them; nothing is kept here. Whoever measures something new (watchers, expiry) adds a
-// function beside these and calls it in text().
+// with those who count them; nothing is kept here. What is told of databases is told of a list of them, each
+// with its labels: of one that stands for all, or of each by name.
 #include "tools/metrics.h"
 
 #include <prometheus/metric_family.h>
@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <functional>
 #include <optional>
 #include <system_error>
 #include <utility>
@@ -26,28 +27,22 @@ class Families {
  public:
   struct Sample {
     std::vector<Label> labels;
-    uint64_t value;
+    double value;
   };
 
-  void counter(const char* name, const char* help, uint64_t value) { counters(name, help, {{{}, value}}); }
+  void counter(const char* name, const char* help, uint64_t value) {
+    counters(name, help, {{{}, static_cast<double>(value)}});
+  }
   void counters(const char* name, const char* help, const std::vector<Sample>& samples) {
     add(name, help, MetricType::Counter, samples,
-        [](ClientMetric& metric, uint64_t value) { metric.counter.value = static_cast<double>(value); });
+        [](ClientMetric& metric, double value) { metric.counter.value = value; });
   }
-  void seconds_counter(const char* name, const char* help, uint64_t us) {
-    ClientMetric metric;
-    metric.counter.value = static_cast<double>(us) * kMicroseconds;
-    families_.push_back({name, help, MetricType::Counter, {metric}});
+  void gauge(const char* name, const char* help, uint64_t value) {
+    gauges(name, help, {{{}, static_cast<double>(value)}});
   }
-  void gauge(const char* name, const char* help, uint64_t value) { gauges(name, help, {{{}, value}}); }
   void gauges(const char* name, const char* help, const std::vector<Sample>& samples) {
     add(name, help, MetricType::Gauge, samples,
-        [](ClientMetric& metric, uint64_t value) { metric.gauge.value = static_cast<double>(value); });
-  }
-  void seconds_gauge(const char* name, const char* help, double seconds) {
-    ClientMetric metric;
-    metric.gauge.value = seconds;
-    families_.push_back({name, help, MetricType::Gauge, {metric}});
+        [](ClientMetric& metric, double value) { metric.gauge.value = value; });
   }
 
   // Bounds are the powers of two from 2^first to 2^last, times `unit`.
@@ -111,7 +106,8 @@ void add_requests(Families& out, const RequestMetrics& requests) {
     const std::string name(to_string(kind));
     const RequestMetrics::Call call = requests.read(kind);
     for (size_t hundreds = 2; hundreds < call.answers.size(); ++hundreds)
-      answers.push_back({{{"call", name}, {"status", status_class(hundreds)}}, call.answers[hundreds]});
+      answers.push_back({{{"call", name}, {"status", status_class(hundreds)}},
+                         static_cast<double>(call.answers[hundreds])});
     durations.push_back({{{"call", name}}, call.duration_us});
   }
   out.counters("tidemark_requests_total", "Requests answered, by call and class of the status.", answers);
@@ -127,7 +123,8 @@ void add_listener(Families& out, const http::Counters& counters) {
   out.counter("tidemark_accept_errors_total", "Failures to accept a connection.", counters.accept_errors);
   std::vector<Families::Sample> responses;
   for (size_t hundreds = 2; hundreds < counters.responses.size(); ++hundreds)
-    responses.push_back({{{"status", status_class(hundreds)}}, counters.responses[hundreds]});
+    responses.push_back(
+        {{{"status", status_class(hundreds)}}, static_cast<double>(counters.responses[hundreds])});
   out.counters("tidemark_http_responses_total",
                "HTTP responses by class of the status, refusals of malformed requests included.", responses);
   out.counter("tidemark_http_timeouts_total", "Connections and streams ended for being slow.",
@@ -155,48 +152,109 @@ void add_cache(Families& out, const EngineStats& stats) {
   out.gauge("tidemark_open_segments", "Segment files open now.", stats.open_segments);
 }
 
-void add_commits(Families& out, const DatabaseStats& sum) {
-  out.counter("tidemark_commits_total", "Commits made durable.", sum.commits);
+// Of one database, or of all together.
+struct Measured {
+  std::vector<Label> labels;
+  DatabaseStats stats;
+  uint64_t expired_keys = 0;
+  // Of those that are open.
+  bool open = false;
+  uint64_t watches = 0;
+  int64_t expiry_lag_ms = 0;
+};
+using Databases = std::vector<Measured>;
+
+// A sample of each.
+template <class F>
+std::vector<Families::Sample> each(const Databases& databases, F&& figure, double unit = 1) {
+  std::vector<Families::Sample> samples;
+  for (const Measured& one : databases)
+    samples.push_back({one.labels, static_cast<double>(std::invoke(figure, one)) * unit});
+  return samples;
+}
+template <class T, class C>
+std::vector<Families::Sample> each(const Databases& databases, T C::* figure, double unit = 1) {
+  return each(databases, [figure](const Measured& one) { return one.stats.*figure; }, unit);
+}
+std::vector<Families::Distribution> each_histogram(const Databases& databases,
+                                                   HistogramCounts DatabaseCounters::* figure) {
+  std::vector<Families::Distribution> distributions;
+  for (const Measured& one : databases) distributions.push_back({one.labels, one.stats.*figure});
+  return distributions;
+}
+// A sample of each level of those that are open.
+std::vector<Families::Sample> each_level(const Databases& databases, uint64_t LevelStats::* figure) {
+  std::vector<Families::Sample> samples;
+  for (const Measured& one : databases) {
+    for (const LevelStats& level : one.stats.live) {
+      std::vector<Label> labels = one.labels;
+      labels.push_back({"level", std::to_string(level.level)});
+      samples.push_back({std::move(labels), static_cast<double>(level.*figure)});
+    }
+  }
+  return samples;
+}
+
+void add_commits(Families& out, const Databases& all) {
+  out.counters("tidemark_commits_total", "Commits made durable.", each(all, &DatabaseStats::commits));
   out.histograms("tidemark_commit_group_commits", "Commits of each group, which share one sync.", kGroups,
-                 {{{}, sum.group_commits}});
-  out.histograms("tidemark_sync_duration_seconds", "Syncs of the log.", kTimes, {{{}, sum.sync_us}});
-  out.seconds_counter("tidemark_write_delay_seconds_total", "Time by which writers were held back.",
-                      sum.write_delay_us);
-  out.gauge("tidemark_memtable_bytes", "Memory of writes that are not in segments yet.", sum.memtable_bytes);
-  out.gauge("tidemark_wal_bytes", "Bytes in the newest file of each log.", sum.wal_bytes);
+                 each_histogram(all, &DatabaseStats::group_commits));
+  out.histograms("tidemark_sync_duration_seconds", "Syncs of the log.", kTimes,
+                 each_histogram(all, &DatabaseStats::sync_us));
+  out.counters("tidemark_write_delay_seconds_total", "Time by which writers were held back.",
+               each(all, &DatabaseStats::write_delay_us, kMicroseconds));
+  out.gauges("tidemark_memtable_bytes", "Memory of writes that are not in segments yet.",
+             each(all, &DatabaseStats::memtable_bytes));
+  out.gauges("tidemark_wal_bytes", "Bytes in the newest file of each log.",
+             each(all, &DatabaseStats::wal_bytes));
 }
 
-void add_background(Families& out, const DatabaseStats& sum) {
-  out.counter("tidemark_flushes_total", "Memtables written to segments.", sum.flushes);
-  out.counter("tidemark_flush_written_bytes_total", "Segment bytes written by flushes.",
-              sum.flush_written_bytes);
-  out.seconds_counter("tidemark_flush_seconds_total", "Time spent in flushes.", sum.flush_us);
-  out.counter("tidemark_compactions_total", "Merges, moves and removals of segments.", sum.compactions);
-  out.counter("tidemark_compaction_read_bytes_total", "Segment bytes that merges took.",
-              sum.compaction_read_bytes);
-  out.counter("tidemark_compaction_written_bytes_total", "Segment bytes that merges wrote.",
-              sum.compaction_written_bytes);
-  out.seconds_counter("tidemark_compaction_seconds_total", "Time spent in compactions.", sum.compaction_us);
+void add_background(Families& out, const Databases& all) {
+  out.counters("tidemark_flushes_total", "Memtables written to segments.",
+               each(all, &DatabaseStats::flushes));
+  out.counters("tidemark_flush_written_bytes_total", "Segment bytes written by flushes.",
+               each(all, &DatabaseStats::flush_written_bytes));
+  out.counters("tidemark_flush_seconds_total", "Time spent in flushes.",
+               each(all, &DatabaseStats::flush_us, kMicroseconds));
+  out.counters("tidemark_compactions_total", "Merges, moves and removals of segments.",
+               each(all, &DatabaseStats::compactions));
+  out.counters("tidemark_compaction_read_bytes_total", "Segment bytes that merges took.",
+               each(all, &DatabaseStats::compaction_read_bytes));
+  out.counters("tidemark_compaction_written_bytes_total", "Segment bytes that merges wrote.",
+               each(all, &DatabaseStats::compaction_written_bytes));
+  out.counters("tidemark_compaction_seconds_total", "Time spent in compactions.",
+               each(all, &DatabaseStats::compaction_us, kMicroseconds));
 }
 
-void add_segments(Families& out, const DatabaseStats& sum) {
-  std::vector<Families::Sample> segments;
-  std::vector<Families::Sample> bytes;
-  for (const LevelStats& level : sum.live) {
-    const std::vector<Label> label = {{"level", std::to_string(level.level)}};
-    segments.push_back({label, level.segments});
-    bytes.push_back({label, level.bytes});
+void add_segments(Families& out, const Databases& all) {
+  out.gauges("tidemark_live_segments", "Segments of newest versions, by level.",
+             each_level(all, &LevelStats::segments));
+  out.gauges("tidemark_live_bytes", "Bytes of those segments, by level.",
+             each_level(all, &LevelStats::bytes));
+  out.gauges("tidemark_history_segments", "Segments of superseded versions.",
+             each(all, [](const Measured& one) { return one.stats.history.segments; }));
+  out.gauges("tidemark_history_bytes", "Bytes of segments of superseded versions.",
+             each(all, [](const Measured& one) { return one.stats.history.bytes; }));
+  out.gauges("tidemark_change_file_bytes", "Bytes of change files.",
+             each(all, &DatabaseStats::change_file_bytes));
+  std::vector<Families::Sample> ages;
+  for (const Measured& one : all) {
+    if (const auto age_us = one.stats.horizon_age_us)
+      ages.push_back({one.labels, static_cast<double>(*age_us) * kMicroseconds});
   }
-  out.gauges("tidemark_live_segments", "Segments of newest versions, by level.", segments);
-  out.gauges("tidemark_live_bytes", "Bytes of those segments, by level.", bytes);
-  out.gauge("tidemark_history_segments", "Segments of superseded versions.", sum.history.segments);
-  out.gauge("tidemark_history_bytes", "Bytes of segments of superseded versions.", sum.history.bytes);
-  out.gauge("tidemark_change_file_bytes", "Bytes of change files.", sum.change_file_bytes);
-  if (sum.horizon_age_us) {
-    out.seconds_gauge("tidemark_horizon_age_seconds",
-                      "How far back every database can be read; absent while none has dropped anything.",
-                      static_cast<double>(*sum.horizon_age_us) * kMicroseconds);
-  }
+  if (ages.empty()) return;
+  out.gauges("tidemark_horizon_age_seconds",
+             "How far back every database can be read; absent while none has dropped anything.", ages);
+}
+
+void add_keys(Families& out, const Databases& all) {
+  out.gauges("tidemark_watches", "Watches open now.",
+             each(all, [](const Measured& one) { return one.watches; }));
+  out.counters("tidemark_expired_keys_total", "Keys deleted because they had expired.",
+               each(all, [](const Measured& one) { return one.expired_keys; }));
+  out.gauges("tidemark_expiry_lag_seconds",
+             "How long the key that has been due longest has waited to be deleted. Readers do not see it.",
+             each(all, [](const Measured& one) { return one.expiry_lag_ms; }, 1e-3));
 }
 
 void add_disk(Families& out, const std::string& data_dir, FileSystem& file_system) {
@@ -223,74 +281,82 @@ void add_level(LevelStats& sum, const LevelStats& one) {
   sum.tombstones += one.tombstones;
 }
 
-void add_database(DatabaseStats& sum, const DatabaseStats& one) {
-  sum.commits += one.commits;
-  sum.group_commits += one.group_commits;
-  sum.sync_us += one.sync_us;
-  sum.write_delay_us += one.write_delay_us;
-  sum.flushes += one.flushes;
-  sum.flush_written_bytes += one.flush_written_bytes;
-  sum.flush_us += one.flush_us;
-  sum.compactions += one.compactions;
-  sum.compaction_read_bytes += one.compaction_read_bytes;
-  sum.compaction_written_bytes += one.compaction_written_bytes;
-  sum.compaction_us += one.compaction_us;
-  sum.memtable_bytes += one.memtable_bytes;
-  sum.wal_bytes += one.wal_bytes;
-  for (const LevelStats& level : one.live) {
-    const auto place = std::ranges::find(sum.live, level.level, &LevelStats::level);
-    add_level(place == sum.live.end() ? sum.live.emplace_back(LevelStats{.level = level.level}) : *place,
-              level);
-  }
-  add_level(sum.history, one.history);
-  sum.change_file_bytes += one.change_file_bytes;
-  // The shortest: so far back all of them go.
-  if (one.horizon_age_us)
-    sum.horizon_age_us = std::min(*one.horizon_age_us, sum.horizon_age_us.value_or(INT64_MAX));
+// How things stand in an open database.
+Measured measure(host::HostedDatabase& hosted) {
+  Measured out;
+  out.open = true;
+  out.stats = hosted.database().stats();
+  out.watches = hosted.store().watch_hub().watchers();
+  out.expiry_lag_ms = hosted.store().expiry().lag_ms();
+  return out;
 }
 
-template <class Databases>
-void add_keys(Families& out, const Databases& databases) {
-  uint64_t watches = 0;
-  uint64_t expired = 0;
-  int64_t lag_ms = 0;
-  for (const auto& hosted : databases) {
-    watches += hosted->store().watch_hub().watchers();
-    expired += hosted->store().expiry().deleted();
-    lag_ms = std::max(lag_ms, hosted->store().expiry().lag_ms());
+void set_counters(Measured& measured, const host::HostedCounters& counters) {
+  static_cast<DatabaseCounters&>(measured.stats) = counters.engine;
+  measured.expired_keys = counters.expired_keys;
+}
+
+// All but the counters.
+void add_database(Measured& sum, const Measured& one) {
+  DatabaseStats& stats = sum.stats;
+  stats.memtable_bytes += one.stats.memtable_bytes;
+  stats.wal_bytes += one.stats.wal_bytes;
+  for (const LevelStats& level : one.stats.live) {
+    const auto place = std::ranges::find(stats.live, level.level, &LevelStats::level);
+    add_level(place == stats.live.end() ? stats.live.emplace_back(LevelStats{.level = level.level}) : *place,
+              level);
   }
-  out.gauge("tidemark_watches", "Watches open now.", watches);
-  out.counter("tidemark_expired_keys_total", "Keys deleted because they had expired.", expired);
-  out.seconds_gauge(
-      "tidemark_expiry_lag_seconds",
-      "How long the key that has been due longest has waited to be deleted. Readers do not see it.",
-      static_cast<double>(lag_ms) / 1000);
+  add_level(stats.history, one.stats.history);
+  stats.change_file_bytes += one.stats.change_file_bytes;
+  // The shortest: so far back all of them go.
+  if (one.stats.horizon_age_us)
+    stats.horizon_age_us = std::min(*one.stats.horizon_age_us, stats.horizon_age_us.value_or(INT64_MAX));
+  sum.watches += one.watches;
+  sum.expiry_lag_ms = std::max(sum.expiry_lag_ms, one.expiry_lag_ms);
 }
 
 }  // namespace
 
 std::string Metrics::text() const {
   host::Host& host = *sources_.host;
-  const auto databases = host.opened();
-  DatabaseStats sum;
-  for (const auto& hosted : databases) add_database(sum, hosted->database().stats());
+  const auto open = host.opened();
+  Databases all(1);
+  for (const auto& hosted : open) add_database(all.front(), measure(*hosted));
+  set_counters(all.front(), host.counters());
 
   Families out;
   out.gauge("tidemark_ready", "Whether GET /readyz says 200.", sources_.health->trouble().empty() ? 1 : 0);
-  out.gauge("tidemark_databases_open", "Databases open now, over which the figures are summed.",
-            databases.size());
+  out.gauge("tidemark_databases_open", "Databases open now, over which sizes are summed.", open.size());
   add_requests(out, *sources_.requests);
   add_listener(out, sources_.listener());
-  add_commits(out, sum);
+  add_commits(out, all);
   add_cache(out, host.engine().stats());
-  add_background(out, sum);
-  add_segments(out, sum);
+  add_background(out, all);
+  add_segments(out, all);
   add_disk(out, sources_.data_dir, host.engine().file_system());
-  add_keys(out, databases);
+  add_keys(out, all);
   out.gauge("tidemark_history_trimmed_for_disk", "Whether --max-disk-bytes has history trimmed early.",
             host.disk_state().trims ? 1 : 0);
   out.gauge("tidemark_writes_refused_for_disk", "Whether --max-disk-bytes has writes refused.",
             host.disk_state().full ? 1 : 0);
+  return out.text();
+}
+
+std::string Metrics::text_by_database() const {
+  Databases all;
+  for (const host::Host::Figures& figures : sources_.host->figures()) {
+    Measured& one = all.emplace_back(figures.database ? measure(*figures.database) : Measured());
+    set_counters(one, figures.counters);
+    one.labels = {{"database", figures.name}};
+  }
+  Families out;
+  out.gauges("tidemark_database_open",
+             "Whether the database is open now; of one that is not, sizes are told as 0.",
+             each(all, [](const Measured& one) { return one.open ? 1 : 0; }));
+  add_commits(out, all);
+  add_background(out, all);
+  add_segments(out, all);
+  add_keys(out, all);
   return out.text();
 }
 

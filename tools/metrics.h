@@ -11,7 +11,7 @@
 
 namespace tidemark::tools {
 
-// What GET /metrics tells, summed over all databases. Any thread.
+// What GET /metrics tells. Any thread.
 class Metrics {
  public:
   struct Sources {
@@ -24,8 +24,12 @@ class Metrics {
   // All that `sources` names must outlive it.
   explicit Metrics(Sources sources) : sources_(std::move(sources)) {}
 
-  // Prometheus' text format 0.0.4. Looks at each file's size, and may wait for a manifest to be written.
+  // Prometheus' text format 0.0.4. Both may wait for a manifest to be written.
+
+  // Summed over all databases; counters of those that were closed or removed since the start are in it.
   std::string text() const;
+  // What is told of databases, for each by its name.
+  std::string text_by_database() const;
 
  private:
   const Sources sources_;

@@ -10,6 +10,7 @@ namespace tidemark::tools {
 namespace {
 
 constexpr char kPlainText[] = "text/plain; charset=utf-8";
+constexpr std::string_view kByDatabase = "/metrics/databases";
 constexpr char kPrometheusText[] = "text/plain; version=0.0.4; charset=utf-8";
 
 }  // namespace
@@ -22,7 +23,7 @@ bool OperatorPages::handle(const http::Request& request, const http::Responder& 
     const std::string_view trouble = health_.trouble();
     responder.respond(
         {trouble.empty() ? 200 : 503, kPlainText, trouble.empty() ? "ok" : std::string(trouble)});
-  } else if (request.path == "/metrics") {
+  } else if (request.path == "/metrics" || request.path == kByDatabase) {
     answer_metrics(request, responder, access);
   } else {
     return false;
@@ -42,8 +43,10 @@ void OperatorPages::answer_metrics(const http::Request& request, const http::Res
   }
   // Shared, since the executor copies its tasks.
   const auto ticket = std::make_shared<connect::InFlight::Ticket>(in_flight_);
-  host_.engine().executor().post(
-      Lane::kRead, [this, responder, ticket] { responder.respond({200, kPrometheusText, metrics_.text()}); });
+  const bool by_database = request.path == kByDatabase;
+  host_.engine().executor().post(Lane::kRead, [this, responder, ticket, by_database] {
+    responder.respond({200, kPrometheusText, by_database ? metrics_.text_by_database() : metrics_.text()});
+  });
 }
 
 void OperatorHandler::handle(const http::Request& request, http::Responder responder) {

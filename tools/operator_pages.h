@@ -1,4 +1,4 @@
-// What the server answers beside KV Connect: GET /healthz, /readyz and /metrics.
+// What the server answers beside KV Connect: GET /healthz, /readyz, /metrics and /metrics/databases.
 #pragma once
 
 #include <cstdint>
@@ -18,7 +18,7 @@ class OperatorPages {
   OperatorPages(host::Host& host, const Health& health, const Metrics& metrics)
       : host_(host), health_(health), metrics_(metrics) {}
 
-  enum class Access : uint8_t { kOpen, kWithToken };  // to /metrics; the others tell no secrets
+  enum class Access : uint8_t { kOpen, kWithToken };  // to metrics; the others tell no secrets
 
   // False if the request is for none of the pages. Otherwise it is answered, now or from another thread.
   bool handle(const http::Request& request, const http::Responder& responder, Access access);

@@ -7,6 +7,7 @@
 #include "tools/serve.h"
 
 #include <sys/resource.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <boost/asio/io_context.hpp>
@@ -49,6 +50,7 @@ host::HostOptions host_options(const ServeOptions& options, const LogSink& log) 
   out.database.retention = options.retention;
   out.database.history_max_bytes = options.history_max_bytes;
   out.max_disk_bytes = options.max_disk_bytes;
+  out.max_open_databases = options.max_open_databases;
   out.database.max_transaction_bytes =
       std::max(out.database.max_transaction_bytes,
                options.limits.max_transaction_bytes + options.limits.max_mutations * kWriteFramingBytes);
@@ -110,19 +112,33 @@ class Poller {
 };
 
 // On each SIGHUP, for as long as the signals are waited for.
-void reload_on_signal(boost::asio::signal_set& signals, http::Listener& listener, const LogSink& log) {
-  signals.async_wait([&](const boost::system::error_code& error, int) {
+void reload_on_signal(boost::asio::signal_set& signals, http::Listener& listener, bool tls,
+                      const LogSink& log) {
+  signals.async_wait([&, tls](const boost::system::error_code& error, int) {
     if (error) return;
-    if (const Status reloaded = listener.reload_tls(); reloaded) {
+    if (!tls) {
+      log(LogLevel::kInfo, "SIGHUP: there is nothing to reload without TLS");
+    } else if (const Status reloaded = listener.reload_tls(); reloaded) {
       log(LogLevel::kInfo, "SIGHUP: new connections get the certificate as it is now");
     } else {
       log(LogLevel::kError, "SIGHUP: the certificate stays as it was: " + reloaded.error().message);
     }
-    reload_on_signal(signals, listener, log);
+    reload_on_signal(signals, listener, tls, log);
   });
 }
 
-// Waits for SIGTERM or SIGINT and gives its number; polls meanwhile.
+const char* signal_name(int signal) {
+  switch (signal) {
+    case SIGTERM:
+      return "SIGTERM";
+    case SIGINT:
+      return "SIGINT";
+    default:
+      return "SIGHUP";
+  }
+}
+
+// Waits for a signal that ends the server and gives its number; polls meanwhile.
 int wait_for_signal(boost::asio::io_context& context, boost::asio::signal_set& signals,
                     std::function<void()> poll) {
   const Poller poller(context, std::move(poll));
@@ -156,8 +172,11 @@ int serve(const ServeOptions& options) {
   boost::asio::signal_set signals(signal_context, SIGTERM, SIGINT);
   boost::asio::signal_set reload_signals(signal_context);
   const bool tls = !options.tls_chain_path.empty();
-  // Without TLS there is nothing to reload, and the end of its terminal ends the server.
-  if (tls) reload_signals.add(SIGHUP);
+  // Without TLS there is nothing to reload; then it may say that the server's terminal is gone.
+  if (!tls && ::isatty(STDERR_FILENO) != 0)
+    signals.add(SIGHUP);
+  else
+    reload_signals.add(SIGHUP);
 
   EngineOptions engine_options;
   engine_options.block_cache_bytes = options.block_cache_bytes;
@@ -211,7 +230,7 @@ int serve(const ServeOptions& options) {
             "data. "
             "Use --tls-cert and --tls-key, or a proxy with TLS and --addr 127.0.0.1:PORT");
   }
-  if (tls) reload_on_signal(reload_signals, **listener, log);
+  reload_on_signal(reload_signals, **listener, tls, log);
   if (*operator_listener) {
     (*operator_listener)->start();
     log(LogLevel::kInfo, "Metrics on http://" + (*operator_listener)->address() + "/metrics");
@@ -222,7 +241,7 @@ int serve(const ServeOptions& options) {
     if (!options.read_only) (*host)->poll();
   });
   health.begin_stopping();
-  log(LogLevel::kInfo, std::string("stopping on ") + (signal == SIGTERM ? "SIGTERM" : "SIGINT"));
+  log(LogLevel::kInfo, std::string("stopping on ") + signal_name(signal));
   const int64_t deadline_us = engine->clock().monotonic_us() + options.shutdown_timeout_ms * 1000;
   admin->reset();
   if (!(*listener)->stop(options.shutdown_timeout_ms)) {

@@ -24,6 +24,7 @@ struct ServeOptions {
   std::optional<uint64_t> history_max_bytes;
   std::optional<uint64_t> max_disk_bytes;
   bool read_only = false;
+  uint64_t max_open_databases = 0;
   uint64_t block_cache_bytes = EngineOptions{}.block_cache_bytes;
   kv::Limits limits;
   std::string metrics_address;              // HOST:PORT; empty: none

@@ -5,6 +5,7 @@
 
 #include "engine/io/file_system.h"
 #include "engine/io/posix_file_system.h"
+#include "server/http/tls_context.h"
 #include "tools/parse.h"
 
 namespace tidemark::tools {
@@ -14,6 +15,7 @@ constexpr uint64_t kMaxTokenFileBytes = 4096;
 // What a single write may bring: it is held in memory a few times over, and lies in one record of the log.
 constexpr uint64_t kMaxTransactionBytes = uint64_t{64} << 20;
 constexpr uint64_t kMaxChecks = 65'535;
+constexpr uint64_t kMaxOpenDatabases = 1'000'000;
 
 constexpr char kFooter[] =
     "Every setting can also stand in the environment (--addr as TIDEMARK_ADDR; the access token as "
@@ -90,6 +92,8 @@ CLI::App* add_serve_command(CLI::App& app, ServeArguments& arguments) {
       "Ceiling on the history's size; the oldest goes first. Default: no ceiling");
   add("--max-disk-bytes", arguments.max_disk_bytes, kSizeType,
       "Of all databases: beyond it history is trimmed, then writes are refused. Default: no limit");
+  add("--max-open-databases", arguments.max_open_databases, kCountType,
+      "Beyond it, databases that nobody uses are closed at once and not after five minutes");
   add("--block-cache-bytes", arguments.block_cache_bytes, kSizeType, "Memory for blocks read from disk");
   add("--max-value-size", arguments.max_value_size, kSizeType, "Largest value; at most a transaction");
   add("--max-transaction-size", arguments.max_transaction_size, kSizeType,
@@ -140,6 +144,8 @@ ServeOptions check_serve_arguments(const ServeArguments& arguments, Settings& se
     settings.take("history-max-bytes", parse_bytes(arguments.history_max_bytes), options.history_max_bytes);
   if (!arguments.max_disk_bytes.empty())
     settings.take("max-disk-bytes", parse_bytes(arguments.max_disk_bytes), options.max_disk_bytes);
+  settings.take("max-open-databases", parse_count(arguments.max_open_databases, 1, kMaxOpenDatabases),
+                options.max_open_databases);
   settings.take("block-cache-bytes", parse_bytes(arguments.block_cache_bytes), options.block_cache_bytes);
   check_limits(arguments, settings, options.limits);
   if (!arguments.public_url.empty())
@@ -170,6 +176,11 @@ ServeOptions check_serve_arguments(const ServeArguments& arguments, Settings& se
 int run_serve_command(CLI::App& serve_command, const ServeArguments& arguments) {
   Settings settings(serve_command);
   const ServeOptions options = check_serve_arguments(arguments, settings);
+  // Told before the store is opened or made; the listener reads them again.
+  if (settings.problems().empty() && !options.tls_chain_path.empty()) {
+    const auto files = http::TlsContext::load(options.tls_chain_path, options.tls_key_path);
+    if (!files) settings.refuse(files.error());
+  }
   for (const Error& problem : settings.problems()) {
     std::fprintf(stderr, "tidemark: %s\n", problem.message.c_str());
   }

@@ -23,6 +23,7 @@ struct ServeArguments {
   std::string max_value_size = "64KiB";
   std::string max_transaction_size = "800KiB";
   std::string max_checks = "100";
+  std::string max_open_databases = "1000";
   std::string public_url;
   std::string tls_cert;
   std::string tls_key;

@@ -170,8 +170,8 @@ void Background::run_flushes() {
                "the disk is full; writes are refused until there is room: " + flushed.error().message);
         pipeline_->set_disk_full(true);
       }
-      clock_.sleep_us(kFullDiskRetryUs);
-      continue;
+      executor_.post_after(Lane::kFlush, kFullDiskRetryUs, [this] { run_flushes(); });
+      return;
     }
     failed(std::move(flushed).error());
     MutexLock lock(mutex_);
@@ -224,10 +224,11 @@ void Background::run_compaction(Side side) {
     merging(side).due = false;
   }
   bool more = false;
+  int64_t pause_us = 0;
   Status done = stopping_ ? Status() : compact_once(side, more);
   if (!done && done.error().code == ErrorCode::kNoSpace) {
     if (log_) log_(LogLevel::kWarning, "a merge waits for room on the disk: " + done.error().message);
-    clock_.sleep_us(kFullDiskRetryUs);
+    pause_us = kFullDiskRetryUs;
     done = {};
     more = true;
   }
@@ -237,7 +238,7 @@ void Background::run_compaction(Side side) {
   if (done && more && side == Side::kLive) schedule_compaction();
   MutexLock lock(mutex_);
   if (!stopping_ && !failure_ && (more || merging(side).due)) {
-    executor_.post(Lane::kCompaction, [this, side] { run_compaction(side); });
+    executor_.post_after(Lane::kCompaction, pause_us, [this, side] { run_compaction(side); });
     return;
   }
   merging(side).running = false;

@@ -22,6 +22,9 @@ class Executor {
   virtual ~Executor() = default;
   // Runs `task` some time later on a thread of that lane. Tasks must not throw.
   virtual void post(Lane lane, std::function<void()> task) = 0;
+  // The same, but not before `us` microseconds have passed; sooner if the executor is being destroyed.
+  // No thread is held meanwhile.
+  virtual void post_after(Lane lane, int64_t us, std::function<void()> task) = 0;
 };
 
 struct ThreadCounts {

@@ -1,7 +1,10 @@
 #include <deque>
+#include <map>
+#include <optional>
 #include <thread>
 #include <vector>
 
+#include "engine/io/clock.h"
 #include "engine/io/executor.h"
 #include "engine/io/sync.h"
 
@@ -36,24 +39,52 @@ class ThreadExecutor final : public Executor {
     if (sleeper) queue.wake.notify_one();
   }
 
+  void post_after(Lane lane, int64_t us, std::function<void()> task) override {
+    if (us <= 0) return post(lane, std::move(task));
+    Queue& queue = lanes_[static_cast<int>(lane)];
+    MutexLock lock(queue.mutex);
+    queue.later.emplace(system_clock().monotonic_us() + us, std::move(task));
+    // Whoever sleeps may have to get up sooner now.
+    queue.wake.notify_one();
+  }
+
  private:
   struct Queue {
     Mutex mutex;
     CondVar wake;
     std::deque<std::function<void()>> tasks TM_GUARDED_BY(mutex);
+    std::multimap<int64_t, std::function<void()>> later TM_GUARDED_BY(mutex);  // by when, monotonic
     int sleeping TM_GUARDED_BY(mutex) = 0;
     bool stopping TM_GUARDED_BY(mutex) = false;
   };
+
+  // What of `later` is due becomes a task like others. Nothing, or the time until the next is, in
+  // microseconds.
+  static std::optional<int64_t> take_due(Queue& queue) TM_REQUIRES(queue.mutex) {
+    while (!queue.later.empty()) {
+      const auto first = queue.later.begin();
+      const int64_t left_us = first->first - system_clock().monotonic_us();
+      if (left_us > 0 && !queue.stopping) return left_us;
+      queue.tasks.push_back(std::move(first->second));
+      queue.later.erase(first);
+    }
+    return std::nullopt;
+  }
 
   static void work(Queue& queue) {
     while (true) {
       std::function<void()> task;
       {
         MutexLock lock(queue.mutex);
-        while (queue.tasks.empty()) {
+        while (true) {
+          const std::optional<int64_t> next_us = take_due(queue);
+          if (!queue.tasks.empty()) break;
           if (queue.stopping) return;
           ++queue.sleeping;
-          queue.wake.wait(queue.mutex);
+          if (next_us)
+            queue.wake.wait_for_us(queue.mutex, *next_us);
+          else
+            queue.wake.wait(queue.mutex);
           --queue.sleeping;
         }
         task = std::move(queue.tasks.front());

@@ -399,13 +399,6 @@ bool CommitPipeline::sync_pending(const Signal* own) {
     commits += batch.commits;
     switched |= batch.starts_wal;
   }
-  const size_t level0 = versions_.acquire()->version->live[0].size();
-  if (const int64_t delay_us =
-          write_delay_us(bytes, level0, options_.level0_slowdown_trigger, options_.level0_stop_trigger);
-      delay_us > 0) {
-    counters_.delay_us += static_cast<uint64_t>(delay_us);
-    clock_.sleep_us(delay_us);
-  }
   Status written = write_group(group);
   if (written && commits > 0) {
     head_.set(group.back().last);
@@ -415,6 +408,9 @@ bool CommitPipeline::sync_pending(const Signal* own) {
     wal_bytes_.store(synced_wal_->end(), std::memory_order_relaxed);
   }
   if (written && switched) on_frozen_();
+  // Back-pressure: if merging does not keep up, the next group waits for what this one wrote.
+  const int64_t delay_us = write_delay_us(bytes, versions_.acquire()->version->live[0].size(),
+                                          options_.level0_slowdown_trigger, options_.level0_stop_trigger);
 
   // One list of all requests, in order.
   CommitRequest* first = nullptr;
@@ -456,6 +452,7 @@ bool CommitPipeline::sync_pending(const Signal* own) {
   group.clear();
   spare_group_ = std::move(group);
   syncing_ = false;
+  if (delay_us > 0 && !closing_) hold_back(delay_us);
   bool leaves = false;
   for (CommitRequest* r = first; own != nullptr && r != nullptr && !leaves; r = r->next_)
     leaves = r->waiter_ == own;
@@ -466,6 +463,19 @@ bool CommitPipeline::sync_pending(const Signal* own) {
   answer(first);
   mutex_.lock();
   return leaves;
+}
+
+void CommitPipeline::hold_back(int64_t us) {
+  counters_.delay_us += static_cast<uint64_t>(us);
+  held_back_ = true;
+  ++tasks_;
+  executor_.post_after(Lane::kCommit, us, [this] {
+    MutexLock lock(mutex_);
+    held_back_ = false;
+    --tasks_;
+    hand_over();
+    changed_.notify_all();
+  });
 }
 
 void CommitPipeline::answer(CommitRequest* first) {

@@ -104,9 +104,12 @@ class CommitPipeline {
   void drive(Signal* own) TM_EXCLUDES(mutex_);
   void push(CommitRequest& request) TM_REQUIRES(mutex_);
   bool may_validate() const TM_REQUIRES(mutex_);
-  bool may_sync() const TM_REQUIRES(mutex_) { return !syncing_ && !pending_.empty(); }
+  bool may_sync() const TM_REQUIRES(mutex_) { return !syncing_ && !held_back_ && !pending_.empty(); }
   // Someone must see to the work that is left: wakes a waiting caller or posts a task.
   void hand_over() TM_REQUIRES(mutex_);
+
+  // The next group is not written before so many microseconds have passed. No thread is held meanwhile.
+  void hold_back(int64_t us) TM_REQUIRES(mutex_);
 
   void validate_queue() TM_REQUIRES(mutex_);
   void validate_one(CommitRequest& request, Batch& batch);
@@ -143,8 +146,9 @@ class CommitPipeline {
   std::string spare_record_ TM_GUARDED_BY(mutex_);
   bool validating_ TM_GUARDED_BY(mutex_) = false;
   bool syncing_ TM_GUARDED_BY(mutex_) = false;
-  int tasks_ TM_GUARDED_BY(mutex_) = 0;         // posted to the commit lane and not ended
-  bool stalled_ TM_GUARDED_BY(mutex_) = false;  // too many frozen memtables
+  bool held_back_ TM_GUARDED_BY(mutex_) = false;  // a task will end it
+  int tasks_ TM_GUARDED_BY(mutex_) = 0;           // posted to the commit lane and not ended
+  bool stalled_ TM_GUARDED_BY(mutex_) = false;    // too many frozen memtables
   bool disk_full_ TM_GUARDED_BY(mutex_) = false;
   bool freeze_wanted_ TM_GUARDED_BY(mutex_) = false;
   bool closing_ TM_GUARDED_BY(mutex_) = false;

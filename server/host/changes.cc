@@ -118,7 +118,10 @@ Result<std::unique_ptr<HostedDatabase>> Host::make(DatabaseRecord& record) {
 Status Host::remove(const DatabaseRecord& record) {
   TM_TRY(remove_folder(engine_.file_system(), dir_of(record.id)));
   TM_TRY(catalog_->erase(record.id));
-  slots_.erase(record.id);
+  const auto slot = slots_.find(record.id);
+  removed_ += slot->second->counters();
+  slots_.erase(slot);
+  publish();
   return {};
 }
 

@@ -4,6 +4,7 @@
 // waits for another: who wants a database that is being closed leaves word, and the closing opens it again.
 #include "server/host/database_slot.h"
 
+#include <limits>
 #include <utility>
 
 #include "engine/base/check.h"
@@ -13,6 +14,7 @@ namespace {
 
 // A broken database must not be tried anew for each of a client's retries.
 constexpr int64_t kRetryPauseUs = 5'000'000;
+constexpr int64_t kNever = std::numeric_limits<int64_t>::max();
 
 std::unexpected<Error> retired() {
   return fail(ErrorCode::kNotFound, "the database was deleted");
@@ -38,6 +40,7 @@ void DatabaseSlot::open(OpenDone done) {
   Error error{};
   {
     MutexLock lock(mutex_);
+    used_.store(true, std::memory_order_relaxed);
     if (retired_) {
       error = retired().error();
     } else if (state_ == State::kOpen) {
@@ -103,16 +106,52 @@ void DatabaseSlot::revive() {
   retired_ = false;
 }
 
-void DatabaseSlot::close_if_idle(int64_t idle_us) {
+bool DatabaseSlot::close_if_idle(int64_t idle_us) {
   DatabaseRef dropped;  // after the lock
   MutexLock lock(mutex_);
   const int64_t now_us = engine_.clock().monotonic_us();
   if (used_.exchange(false, std::memory_order_relaxed)) idle_since_us_ = now_us;
-  if (state_ != State::kOpen || now_us - idle_since_us_ < idle_us) return;
+  if (state_ != State::kOpen || now_us - idle_since_us_ < idle_us) return false;
   // Who takes one more reference meanwhile only puts the closing off.
-  if (last_.use_count() > 1) return;
+  if (last_.use_count() > 1) return false;
   state_ = State::kClosing;
   dropped = take_current();
+  return true;
+}
+
+void DatabaseSlot::visit() {
+  MutexLock lock(mutex_);
+  if (state_ != State::kClosed || retired_) return;
+  visited_ = true;
+  used_.store(false, std::memory_order_relaxed);
+  start_opening();
+}
+
+bool DatabaseSlot::end_visit(int64_t now_ms) {
+  DatabaseRef dropped;  // after the lock
+  MutexLock lock(mutex_);
+  if (state_ == State::kOpening) return true;
+  if (state_ != State::kOpen || used_.load(std::memory_order_relaxed)) visited_ = false;
+  if (!visited_) return false;
+  const DatabaseRef database = last_.lock();
+  // This one's and the slot's own.
+  if (database->store().expiry().next_ms() <= now_ms || last_.use_count() > 2) return true;
+  visited_ = false;
+  state_ = State::kClosing;
+  dropped = take_current();
+  return false;
+}
+
+bool DatabaseSlot::opening() const {
+  MutexLock lock(mutex_);
+  return state_ == State::kOpening;
+}
+
+HostedCounters DatabaseSlot::counters() const {
+  MutexLock lock(mutex_);
+  HostedCounters sum = counted_before_;
+  if (counted_ != nullptr) sum += counted_->counters();
+  return sum;
 }
 
 bool DatabaseSlot::wait_closed(int64_t timeout_us) {
@@ -133,6 +172,7 @@ Status DatabaseSlot::close_status() const {
 }
 
 DatabaseRef DatabaseSlot::make_ref(std::unique_ptr<HostedDatabase> database) {
+  counted_ = database.get();
   return DatabaseRef(database.release(),
                      [self = shared_from_this()](HostedDatabase* last) { self->start_closing(last); });
 }
@@ -172,6 +212,8 @@ void DatabaseSlot::run_opening() {
       result = std::unexpected(opened.error());
       open_error_ = opened.error();
       retry_at_us_ = engine_.clock().monotonic_us() + kRetryPauseUs;
+      // Not visited again before somebody has had it open.
+      next_expiry_ms_.store(kNever, std::memory_order_relaxed);
       state_ = State::kClosed;
       if (log_) {
         log_(LogLevel::kError, "the database '" + name_ + "' cannot be opened: " + opened.error().message);
@@ -198,6 +240,12 @@ void DatabaseSlot::start_closing(HostedDatabase* database) {
 
 void DatabaseSlot::finish_closing(std::unique_ptr<HostedDatabase> database) {
   const Status closed = database->database().close();
+  next_expiry_ms_.store(database->store().expiry().next_ms(), std::memory_order_relaxed);
+  {
+    MutexLock lock(mutex_);
+    counted_before_ += database->counters();
+    counted_ = nullptr;
+  }
   database.reset();
   std::vector<OpenDone> refused;
   {

@@ -44,8 +44,23 @@ class DatabaseSlot : public std::enable_shared_from_this<DatabaseSlot> {
   void retire();
   // Takes that back.
   void revive();
-  // Closes it if nobody has used it for `idle_us` microseconds.
-  void close_if_idle(int64_t idle_us);
+  // Closes it if nobody has used it for `idle_us` microseconds; whether it did.
+  bool close_if_idle(int64_t idle_us);
+
+  // A visit opens it for what the database has to do by itself, and is over when that is done: see
+  // needs_visit(). Begins one if it is closed.
+  void visit();
+  // Whether a visit is still to be ended by another call. Closes it if it has nothing left to do and nobody
+  // has come to use it.
+  bool end_visit(int64_t now_ms);
+  bool opening() const;
+  // Whether something in it, closed as it is, is to be deleted for having expired by `now_ms` (since 1970),
+  // or may be: that is not known before it was open once.
+  bool needs_visit(int64_t now_ms) const { return next_expiry_ms_.load(std::memory_order_relaxed) <= now_ms; }
+
+  // Since this slot was made, whatever was opened and closed meanwhile. Quick.
+  HostedCounters counters() const;
+
   // Waits until it is closed, for at most `timeout_us` microseconds; whether it is. REQUIRES: retired.
   bool wait_closed(int64_t timeout_us);
   // How the last closing went.
@@ -59,7 +74,7 @@ class DatabaseSlot : public std::enable_shared_from_this<DatabaseSlot> {
     kClosing,  // given to nobody new; some may still have it, or it is being closed
   };
 
-  DatabaseRef make_ref(std::unique_ptr<HostedDatabase> database);
+  DatabaseRef make_ref(std::unique_ptr<HostedDatabase> database) TM_REQUIRES(mutex_);
   void set_current(DatabaseRef database) TM_REQUIRES(mutex_);
   DatabaseRef take_current() TM_REQUIRES(mutex_);
   void start_opening() TM_REQUIRES(mutex_);
@@ -78,6 +93,10 @@ class DatabaseSlot : public std::enable_shared_from_this<DatabaseSlot> {
   std::string name_ TM_GUARDED_BY(mutex_);
   std::vector<OpenDone> waiting_ TM_GUARDED_BY(mutex_);
   std::weak_ptr<HostedDatabase> last_ TM_GUARDED_BY(mutex_);
+  bool visited_ TM_GUARDED_BY(mutex_) = false;
+  // What is open or being closed, until its counters were added to those before.
+  const HostedDatabase* counted_ TM_GUARDED_BY(mutex_) = nullptr;
+  HostedCounters counted_before_ TM_GUARDED_BY(mutex_);
   std::optional<Error> open_error_ TM_GUARDED_BY(mutex_);
   int64_t retry_at_us_ TM_GUARDED_BY(mutex_) = 0;    // monotonic; while there is an open_error_
   int64_t idle_since_us_ TM_GUARDED_BY(mutex_) = 0;  // monotonic
@@ -87,6 +106,7 @@ class DatabaseSlot : public std::enable_shared_from_this<DatabaseSlot> {
   mutable SpinLock current_lock_;
   DatabaseRef current_ TM_GUARDED_BY(current_lock_);  // set while kOpen
   mutable std::atomic<bool> used_{false};             // since close_if_idle() last looked
+  std::atomic<int64_t> next_expiry_ms_{0};            // a lower bound, of a closed one
 };
 
 }  // namespace tidemark::host

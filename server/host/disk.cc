@@ -27,8 +27,7 @@ uint64_t folder_bytes(FileSystem& fs, const std::string& dir) {
 
 }  // namespace
 
-void Host::poll() {
-  for (const DatabaseRef& database : opened()) database->store().expiry().poll(database);
+void Host::poll_disk() {
   if (!options_.max_disk_bytes) return;
   {
     MutexLock lock(disk_mutex_);

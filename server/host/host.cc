@@ -19,6 +19,8 @@ namespace {
 constexpr char kCatalogDir[] = "catalog";
 constexpr char kDatabasesDir[] = "databases";
 constexpr int64_t kIdleUs = int64_t{5} * 60 * 1'000'000;
+constexpr int64_t kSurplusIdleUs = 1'000'000;
+constexpr size_t kVisitsAtOnce = 8;
 constexpr int64_t kCloseWaitUs = int64_t{60} * 1'000'000;
 // What may lie in a folder that becomes a store: the folder that ext4 makes at the root of each disk, and the
 // access token that an operator keeps with the data.
@@ -161,7 +163,9 @@ void Host::add_slot(const DatabaseRecord& record) {
 
 void Host::publish() {
   auto directory = std::make_shared<Directory>();
+  directory->removed = removed_;
   for (const DatabaseRecord& record : catalog_->databases()) {
+    if (record.gone()) directory->deleted.push_back(slots_.at(record.id));
     if (record.state != DatabaseState::kReady) continue;
     directory->ids.emplace(record.name, record.id);
     directory->databases.emplace(record.id, slots_.at(record.id));
@@ -218,6 +222,28 @@ std::vector<DatabaseRef> Host::opened() const {
   });
 }
 
+HostedCounters Host::counters() const {
+  std::vector<std::shared_ptr<DatabaseSlot>> slots;
+  HostedCounters sum = directory_.with([&](const Directory& directory) {
+    slots = directory.deleted;
+    for (const auto& [id, slot] : directory.databases) slots.push_back(slot);
+    return directory.removed;
+  });
+  for (const auto& slot : slots) sum += slot->counters();
+  return sum;
+}
+
+std::vector<Host::Figures> Host::figures() const {
+  std::vector<std::pair<std::string, std::shared_ptr<DatabaseSlot>>> slots;
+  directory_.with([&](const Directory& directory) {
+    for (const auto& [name, id] : directory.ids) slots.emplace_back(name, directory.databases.at(id));
+  });
+  std::ranges::sort(slots, {}, &std::pair<std::string, std::shared_ptr<DatabaseSlot>>::first);
+  std::vector<Figures> all;
+  for (const auto& [name, slot] : slots) all.push_back({name, slot->counters(), slot->peek()});
+  return all;
+}
+
 std::optional<Uuid> Host::id_of(std::string_view name) const {
   return directory_.with([&](const Directory& directory) -> std::optional<Uuid> {
     const auto place = directory.ids.find(name);
@@ -249,6 +275,49 @@ void Host::open_database(const Uuid& database, DatabaseSlot::OpenDone done) {
   slot->open(std::move(done));
 }
 
+void Host::poll() {
+  const size_t open = poll_expiry();
+  if (open > options_.max_open_databases) close_some(open - options_.max_open_databases);
+  poll_disk();
+}
+
+// A database that is closed cannot tell what expires in it; its slot remembers when the next will. One that
+// was not open since the start is visited once to find out.
+size_t Host::poll_expiry() {
+  const int64_t now_ms = engine_.clock().wall_us() / 1000;
+  std::vector<DatabaseRef> open;
+  std::vector<std::shared_ptr<DatabaseSlot>> due;
+  directory_.with([&](const Directory& directory) {
+    for (const auto& [id, slot] : directory.databases) {
+      if (DatabaseRef database = slot->peek())
+        open.push_back(std::move(database));
+      else if (due.size() < kVisitsAtOnce && slot->needs_visit(now_ms))
+        due.push_back(slot);
+    }
+  });
+  for (const DatabaseRef& database : open) database->store().expiry().poll(database);
+  const size_t open_count = open.size();
+  open.clear();
+  std::erase_if(visited_, [&](const auto& slot) { return !slot->end_visit(now_ms); });
+  // Calls of clients that wait for a database are to find the read lane free.
+  if (std::ranges::any_of(visited_, &DatabaseSlot::opening)) return open_count;
+  for (auto& slot : due) {
+    slot->visit();
+    visited_.push_back(std::move(slot));
+  }
+  return open_count;
+}
+
+void Host::close_some(size_t count) {
+  std::vector<std::shared_ptr<DatabaseSlot>> slots;
+  directory_.with([&](const Directory& directory) {
+    for (const auto& [id, slot] : directory.databases) slots.push_back(slot);
+  });
+  for (const auto& slot : slots) {
+    if (slot->close_if_idle(kSurplusIdleUs) && --count == 0) return;
+  }
+}
+
 void Host::maintain() {
   const Result<size_t> purged = purge_deleted(engine_.clock().wall_us() / 1000 - kKeepDeletedMs);
   if (!purged && options_.log) {
@@ -267,6 +336,7 @@ Status Host::close() {
     if (first && !status) first = std::move(status);
   };
   directory_.publish(std::make_shared<Directory>());
+  visited_.clear();
   for (const auto& [id, slot] : slots_) slot->retire();
   for (const auto& [id, slot] : slots_) {
     while (!slot->wait_closed(kCloseWaitUs)) {

@@ -40,6 +40,8 @@ struct HostOptions {
   bool create_if_missing = true;
   // A store with at most so many databases opens all of them at its start, so that damage shows at once.
   size_t open_at_start = 16;
+  // When more are open, those that nobody has used for a second are closed.
+  size_t max_open_databases = 1000;
   // How long removing a database waits for those who still use it.
   int64_t purge_wait_us = 5'000'000;
   LogSink log;  // may be empty
@@ -89,6 +91,15 @@ class Host {
 
   // Those that are open now.
   std::vector<DatabaseRef> opened() const;
+  // What was done in all databases since the start, those that are closed or removed by now included.
+  HostedCounters counters() const;
+  struct Figures {
+    std::string name;
+    HostedCounters counters;  // since the start
+    DatabaseRef database;     // null if it is not open
+  };
+  // Of those that are not deleted, by name.
+  std::vector<Figures> figures() const;
   // For requests: none of these blocks.
 
   // What this access token opens; null if it is none of the store's. Takes the same time for every token of
@@ -137,8 +148,9 @@ class Host {
   // To be called about once a minute: removes what has been deleted long enough, closes idle databases.
   void maintain();
 
-  // To be called several times a second: begins what is due in the databases (expiry), and about once a
-  // second has a look at the disk, if there is a limit. Does not block.
+  // To be called several times a second, by one thread: begins what is due in the databases (expiry, for
+  // which those that are closed are visited), closes some if too many are open, and about once a second has a
+  // look at the disk, if there is a limit. Does not block.
   void poll();
   // How max_disk_bytes is being kept at this moment.
   struct DiskState {
@@ -174,6 +186,10 @@ class Host {
   Status check_free(const std::string& name) const TM_REQUIRES(mutex_);
   Status check_open() const TM_REQUIRES(mutex_);
   void log(const std::string& line) const;
+  // How many databases are open.
+  size_t poll_expiry();
+  void close_some(size_t count);
+  void poll_disk();
   void check_disk();
   void end_disk_checks();
   DiskUse disk_use(const Uuid& id, DatabaseSlot& slot);
@@ -186,6 +202,8 @@ class Host {
   std::optional<AccessToken> access_token_;
   std::shared_ptr<const Grant> own_grant_;  // of access_token_; null without
   Published<Directory> directory_;
+
+  std::vector<std::shared_ptr<DatabaseSlot>> visited_;  // poll()'s
 
   // The look at the disk.
   std::atomic<bool> disk_trims_{false};
@@ -200,6 +218,7 @@ class Host {
   std::unique_ptr<Catalog> catalog_ TM_GUARDED_BY(mutex_);
   // Of every record.
   std::unordered_map<Uuid, std::shared_ptr<DatabaseSlot>, UuidHash> slots_ TM_GUARDED_BY(mutex_);
+  HostedCounters removed_ TM_GUARDED_BY(mutex_);
   bool closed_ TM_GUARDED_BY(mutex_) = false;
 };
 

@@ -11,6 +11,18 @@
 
 namespace tidemark::host {
 
+// What was done in a database, counted.
+struct HostedCounters {
+  DatabaseCounters engine;
+  uint64_t expired_keys = 0;  // deleted because of that
+
+  HostedCounters& operator+=(const HostedCounters& other) {
+    engine += other.engine;
+    expired_keys += other.expired_keys;
+    return *this;
+  }
+};
+
 // Whoever works on it holds a shared_ptr: the engine database is closed after the last has let go. Any
 // thread.
 class HostedDatabase {
@@ -30,6 +42,8 @@ class HostedDatabase {
     MutexLock lock(mutex_);
     name_ = name;
   }
+  // Since it was opened.
+  HostedCounters counters() const { return {database_->counters(), store_.expiry().deleted()}; }
   Database& database() { return *database_; }
   kv::Store& store() { return store_; }
 

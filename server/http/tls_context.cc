@@ -50,6 +50,13 @@ int no_passphrase(char*, int, int, void* asked) {
   return -1;
 }
 
+// Whether a file was cut off in a line that begins or ends a part: OpenSSL takes that for text between parts.
+bool ends_in_marker(std::string_view text) {
+  text = text.substr(0, text.find_last_not_of(" \t\r\n") + 1);
+  const std::string_view line = text.substr(text.find_last_of("\r\n") + 1);
+  return line.starts_with('-') && !(line.starts_with("-----END ") && line.ends_with("-----"));
+}
+
 Result<std::vector<Certificate>> parse_chain(const std::string& path, std::string_view text) {
   const Bio bio = reader(text);
   std::vector<Certificate> chain;
@@ -62,6 +69,7 @@ Result<std::vector<Certificate>> parse_chain(const std::string& path, std::strin
   const std::string reason = take_reason();
   if (!at_end) return wrong(path, "holds a certificate that cannot be read: " + reason);
   if (chain.empty()) return wrong(path, "holds no certificate in PEM form");
+  if (ends_in_marker(text)) return wrong(path, "is cut off in the middle of a line");
   return chain;
 }
 

@@ -114,9 +114,12 @@ void ExpirySweeper::note(int64_t expire_at_ms) {
   }
 }
 
+int64_t ExpirySweeper::next_ms() const {
+  return std::min(next_ms_.load(std::memory_order_relaxed), sweeping_ms_.load(std::memory_order_relaxed));
+}
+
 int64_t ExpirySweeper::lag_ms() const {
-  const int64_t next =
-      std::min(next_ms_.load(std::memory_order_relaxed), sweeping_ms_.load(std::memory_order_relaxed));
+  const int64_t next = next_ms();
   return next == 0 ? 0 : std::max<int64_t>(now_ms() - next, 0);
 }
 

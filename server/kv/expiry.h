@@ -33,6 +33,9 @@ class ExpirySweeper {
   // Waits until nothing is under way. REQUIRES: stop() was called; not on the read lane.
   void wait_idle();
 
+  // Nothing is to be deleted before then (milliseconds since 1970; INT64_MAX: nothing expires). A lower
+  // bound; 0 while it is not known.
+  int64_t next_ms() const;
   // How long the oldest entry that is due has been waiting to be deleted, in milliseconds; 0: none is.
   int64_t lag_ms() const;
   uint64_t deleted() const { return deleted_.load(std::memory_order_relaxed); }

@@ -88,6 +88,7 @@ class Store {
   WatchHub& watch_hub() { return watch_hub_; }
   // Deletes what has expired once it is polled.
   ExpirySweeper& expiry() { return expiry_; }
+  const ExpirySweeper& expiry() const { return expiry_; }
 
  private:
   friend class WriteRequest;

@@ -230,6 +230,23 @@ TEST_F(OperatorTest, MetricsFollowTheEngine) {
   EXPECT_GE(compacted.value("tidemark_horizon_age_seconds"), 0);
 }
 
+TEST_F(OperatorTest, MetricsByDatabase) {
+  ASSERT_TRUE(host_->create_database("orders").has_value());
+  EXPECT_EQ(set("a").status, 200);
+  EXPECT_EQ(set("b").status, 200);
+  EXPECT_EQ(get("/metrics/databases").status, 401);
+  EXPECT_EQ(get("/metrics/databases", kToken).status, 200);
+  const MetricsText text = parse_metrics(get(*operator_listener_, "/metrics/databases").body);
+  EXPECT_EQ(text.value("tidemark_database_open{database=\"default\"}"), 1);
+  EXPECT_EQ(text.value("tidemark_database_open{database=\"orders\"}"), 0);
+  EXPECT_EQ(text.value("tidemark_commits_total{database=\"default\"}"), 2);
+  EXPECT_EQ(text.value("tidemark_commits_total{database=\"orders\"}"), 0);
+  EXPECT_EQ(text.value("tidemark_sync_duration_seconds_count{database=\"default\"}"), 2);
+  EXPECT_EQ(text.value("tidemark_live_segments{database=\"default\",level=\"0\"}"), 0);
+  EXPECT_EQ(text.value("tidemark_expired_keys_total{database=\"default\"}"), 0);
+  EXPECT_FALSE(text.types.contains("tidemark_requests_total"));
+}
+
 TEST(RequestMetricsTest, CallsAreToldByTheEndOfTheirPath) {
   EXPECT_EQ(call_kind("POST", "/v2/snapshot_read"), CallKind::kSnapshotRead);
   EXPECT_EQ(call_kind("POST", "/databases/x/atomic_write"), CallKind::kAtomicWrite);

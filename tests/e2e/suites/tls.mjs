@@ -1,5 +1,6 @@
 // HTTPS: the real clients and bare TLS connections, certificates renewed while the server serves, and what is not TLS.
 
+import { readdirSync } from "node:fs";
 import http from "node:http";
 import http2 from "node:http2";
 import net from "node:net";
@@ -448,15 +449,35 @@ async function notTls(suite, site) {
 // ---- starts
 
 async function starts(suite, site) {
-  await suite.test("a start with a certificate and the key of another: one sentence, exit code 1", async () => {
+  await suite.test("a start with a certificate and the key of another: one sentence, exit code 2", async () => {
     const files = new CertificateFiles(makeFolder("mismatch"));
     files.put({ ...site.pair, key: (await site.authority.issue()).key });
-    const args = ["serve", "--data-dir", makeFolder(), "--addr", "127.0.0.1:0", ...files.args];
+    const dataDir = makeFolder();
+    const args = ["serve", "--data-dir", dataDir, "--addr", "127.0.0.1:0", ...files.args];
     const { code, stderr } = await runTidemark(args, { env: { DENO_KV_ACCESS_TOKEN: TOKEN } });
+    expect(readdirSync(dataDir).length === 0, "it made a store");
     const sentences = stderr.split("\n").filter((line) => line.startsWith("tidemark: "));
-    expect(code === 1 && sentences.length === 1 && !/Listening on/.test(stderr), `code ${code}: ${stderr}`);
+    expect(code === 2 && sentences.length === 1 && !/Listening on/.test(stderr), `code ${code}: ${stderr}`);
     const names = stderr.includes(files.keyPath) && stderr.includes(files.certificatePath);
     expect(/does not match/.test(stderr) && names, stderr);
+  });
+  await suite.test("--check-config reads the certificate and its key as a start would", async () => {
+    const args = ["serve", "--check-config", "--tls-cert", site.files.certificatePath, "--tls-key"];
+    const right = await runTidemark([...args, site.files.keyPath]);
+    expect(right.code === 0, right.stderr);
+    const wrong = await runTidemark([...args, site.files.certificatePath]);
+    expect(wrong.code === 2 && /holds no private key/.test(wrong.stderr), `code ${wrong.code}: ${wrong.stderr}`);
+  });
+  await suite.test("SIGHUP without TLS: a line in the log, and the server goes on", async () => {
+    const server = await Server.start(makeFolder("cleartext"));
+    const transport = new Http1(server.url);
+    const session = await Session.open(transport, TOKEN);
+    server.signal("SIGHUP");
+    while (!/SIGHUP: there is nothing to reload/.test(server.stderr)) await sleep(10);
+    await session.atomicWrite([set(Buffer.from("after"), Buffer.from("SIGHUP"))]);
+    transport.close();
+    const { code } = await server.end();
+    expect(code === 0, `code ${code}: ${server.stderr}`);
   });
   const saidAt = async (address, args = []) => {
     const server = await Server.startWith(

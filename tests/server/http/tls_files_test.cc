@@ -93,6 +93,22 @@ TEST(TlsFiles, AChainIsShownWhole) {
   EXPECT_EQ(client.tls().chain_length(), 2u);
 }
 
+// Cut off anywhere, a chain is refused, but where what is left is whole: it must not be shown without its
+// end.
+TEST(TlsFiles, AChainThatIsCutOff) {
+  CertificateFiles files;
+  const TestKey root = make_key(), middle = make_key(), own = make_key();
+  const std::string first = certificate_pem(own, "own", middle, "middle");
+  const std::string chain = first + certificate_pem(middle, "middle", root, "root");
+  write_file(files.key_path(), key_pem(own));
+  const auto end_of = [](const std::string& text) { return text.find_last_not_of('\n') + 1; };
+  for (size_t size = 0; size <= chain.size(); ++size) {
+    write_file(files.chain_path(), chain.substr(0, size));
+    const bool whole = (size >= end_of(first) && size <= first.size()) || size >= end_of(chain);
+    ASSERT_EQ(complaint(files).empty(), whole) << "after " << size << " bytes: " << complaint(files);
+  }
+}
+
 TEST(TlsFiles, AServerWithBadOnesDoesNotStart) {
   CertificateFiles files;
   write_file(files.key_path(), key_pem(make_key()));
