@@ -107,10 +107,12 @@ ManifestEdit ManifestState::as_snapshot() const {
 }
 
 Result<std::unique_ptr<Manifest>> Manifest::create(FileSystem& fs, const std::string& dir,
-                                                   const std::string& database_id, uint64_t epoch) {
+                                                   const std::string& database_id, uint64_t epoch,
+                                                   int64_t now_ms) {
   std::unique_ptr<Manifest> manifest(new Manifest(fs, dir));
   manifest->database_id_ = database_id;
   manifest->state_.epoch = epoch;
+  manifest->state_.retention_clock_ms = now_ms;
   TM_TRY(manifest->roll());
   return manifest;
 }

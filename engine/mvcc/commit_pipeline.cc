@@ -84,7 +84,8 @@ CommitOutcome CommitPipeline::commit(CommitRequest& request) {
 }
 
 bool CommitPipeline::may_validate() const {
-  return !validating_ && queue_first_ != nullptr && !stalled_ && pending_bytes_ < kPendingBytesMax;
+  return !validating_ && queue_first_ != nullptr && !stalled_ && !publishing_ &&
+         pending_bytes_ < kPendingBytesMax;
 }
 
 void CommitPipeline::hand_over() {
@@ -284,6 +285,7 @@ void CommitPipeline::validate_queue() {
   std::vector<Batch> sealed;
   bool stalled = false;
   bool flush_first = false;
+  bool publishing = false;
   bool freeze_done = false;
   while (next != nullptr && batch.record.size() < kBatchBytes) {
     if (next->ingest_ != nullptr) {
@@ -292,7 +294,9 @@ void CommitPipeline::validate_queue() {
         flush_first = true;
         break;
       }
+      publishing = next->outcome_.committed;
       next = after;
+      if (publishing) break;
       continue;
     }
     Status ready;
@@ -339,6 +343,7 @@ void CommitPipeline::validate_queue() {
     queue_first_ = next;
   }
   // Looked at again under the lock: a flush that ended meanwhile will not come to end the stall.
+  publishing_ = publishing;
   stalled_ = (stalled && !disk_full_ &&
               versions_.frozen_count() >= static_cast<size_t>(options_.max_frozen_memtables)) ||
              (flush_first && versions_.frozen_count() > 0);
@@ -449,6 +454,9 @@ bool CommitPipeline::sync_pending(const Signal* own) {
   if (spare_record_.capacity() < group.front().record.capacity() &&
       group.front().record.capacity() <= 2 * kBatchBytes)
     spare_record_ = std::move(group.front().record);
+  // The validator waits for segments that it has handed on: they are in this group or in none.
+  if (std::ranges::any_of(group, [](const Batch& batch) { return batch.ingest != nullptr; }))
+    publishing_ = false;
   group.clear();
   spare_group_ = std::move(group);
   syncing_ = false;
