@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "engine/base/check.h"
+#include "engine/base/mutant.h"
 #include "engine/format/log_record.h"
 #include "engine/mvcc/staged_transaction.h"
 #include "engine/mvcc/write_throttle.h"
@@ -315,11 +316,16 @@ void CommitPipeline::validate_queue() {
       }
     }
     CommitRequest& request = *std::exchange(next, next->next_);
-    attach(batch, request);
     if (ready)
       validate_one(request, batch);
     else
       request.outcome_.status = std::move(ready);
+    if (TM_MUTANT("engine.answer-check-early") && !request.outcome_.committed) {
+      request.next_ = nullptr;
+      answer(&request);
+      continue;
+    }
+    attach(batch, request);
   }
   seal(batch, sealed);
   state_.reset();
@@ -356,7 +362,7 @@ void CommitPipeline::validate_queue() {
 }
 
 Status CommitPipeline::write_group(std::vector<Batch>& group) {
-  bool unsynced = false;
+  bool unsynced = TM_MUTANT("engine.acknowledge-early");
   const auto sync = [&]() -> Status {
     if (!std::exchange(unsynced, false)) return {};
     ++counters_.syncs;
@@ -365,6 +371,7 @@ Status CommitPipeline::write_group(std::vector<Batch>& group) {
     counters_.sync_us.add(static_cast<uint64_t>(clock_.monotonic_us() - begun_us));
     return synced;
   };
+  if (TM_MUTANT("engine.acknowledge-early")) TM_TRY(sync());
   for (Batch& batch : group) {
     if (batch.starts_wal) {
       // The new file's header vouches for the old one: everything in that must be durable before.
@@ -386,7 +393,7 @@ Status CommitPipeline::write_group(std::vector<Batch>& group) {
       unsynced = false;
     }
   }
-  if (options_.durability == Durability::kSynced) TM_TRY(sync());
+  if (options_.durability == Durability::kSynced && !TM_MUTANT("engine.acknowledge-early")) TM_TRY(sync());
   return {};
 }
 

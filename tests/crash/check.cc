@@ -3,7 +3,10 @@
 #include <algorithm>
 #include <memory>
 
+#include "engine/changes/change_file.h"
 #include "engine/database.h"
+#include "engine/format/file_names.h"
+#include "engine/manifest/manifest.h"
 #include "tests/sim/machine.h"
 
 namespace tidemark::crash {
@@ -86,6 +89,26 @@ std::string compare(Database& database, const Model& model, const Terms& terms, 
   return {};
 }
 
+Result<std::string> check_changes(FileSystem& fs, const Model& model) {
+  struct Collector final : ChangeVisitor {
+    void on_commit(Versionstamp stamp, int64_t timestamp_ms, uint32_t) override {
+      last = &changes[stamp];
+      last->timestamp_ms = timestamp_ms;
+    }
+    void on_write(WriteKind, std::string_view key) override { last->keys.emplace(key); }
+    Changes changes;
+    Change* last = nullptr;
+  } collector;
+  TM_ASSIGN(const auto manifest, Manifest::open(fs, kDir));
+  const ManifestState& state = manifest->state();
+  for (const auto& [number, meta] : state.changes) {
+    TM_ASSIGN(const auto reader,
+              ChangeFileReader::open(fs, file_path(kDir, FileType::kChanges, number), meta));
+    TM_TRY(reader->visit(collector));
+  }
+  return model.check_changes(collector.changes, state.horizon, state.flushed_stamp);
+}
+
 CheckResult check(sim::Disk disk, const Model& model, const Terms& terms, uint64_t seed, int depth,
                   Versionstamp at_least) {
   CheckResult result;
@@ -107,6 +130,12 @@ CheckResult check(sim::Disk disk, const Model& model, const Terms& terms, uint64
       DatabaseOptions options = terms.options;
       // Made when the power went: perhaps there is nothing yet.
       options.create_if_missing = model.durable() == Versionstamp::min() && at_least == Versionstamp::min();
+      const bool is_there = disk.find(std::string(kDir) + "/CURRENT") != nullptr;
+      if (is_there) {
+        const Result<std::string> changes = check_changes(machine.file_system(), model);
+        result.problem = changes ? *changes : "change files cannot be read: " + changes.error().message;
+        if (!result.problem.empty()) return;
+      }
       auto opened = Database::open(*engine, kDir, options);
       if (!opened) {
         result.problem = "it does not open: " + opened.error().message;

@@ -31,6 +31,10 @@ struct CheckResult {
 // Of an open database: head, horizon, and states of the past chosen by `random`, in both directions.
 std::string compare(Database& database, const Model& model, const Terms& terms, Random& random);
 
+// Of a database that is closed: that its change files have what its manifest says that they have. An error is
+// what a reader of them meets.
+Result<std::string> check_changes(FileSystem& fs, const Model& model);
+
 // Power is lost again `depth` times: during recovery, and right after the first read; what was read must
 // still be there then. `at_least`: a head that somebody saw.
 CheckResult check(sim::Disk disk, const Model& model, const Terms& terms, uint64_t seed, int depth,

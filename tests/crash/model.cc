@@ -64,7 +64,7 @@ void Model::follow(std::optional<Versionstamp> previous, Versionstamp stamp) {
 
 void Model::begin(Versionstamp stamp, int64_t timestamp_ms, std::vector<Written> writes, int64_t open_us) {
   Entry& entry = entries_[stamp];
-  entry = {timestamp_ms, std::move(writes), open_us, true, Fate::kPerhaps};
+  entry = {timestamp_ms, std::move(writes), open_us, false, true, Fate::kPerhaps};
   see(entry);
 }
 
@@ -72,7 +72,7 @@ void Model::begin_ingest(Versionstamp last, int64_t timestamp_ms, std::vector<Wr
                          int64_t open_us) {
   // In the order of their stamps, so that of one key the newest comes last.
   std::ranges::stable_sort(writes, {}, &Written::stamp);
-  entries_[last] = {timestamp_ms, std::move(writes), open_us, true, Fate::kPerhaps};
+  entries_[last] = {timestamp_ms, std::move(writes), open_us, true, true, Fate::kPerhaps};
 }
 
 void Model::finish(Versionstamp stamp, const CommitOutcome& outcome) {
@@ -118,6 +118,28 @@ std::string Model::check_horizon(Versionstamp horizon, std::optional<int64_t> re
   if (age_us + 2000 >= *retention_us) return {};
   return "the horizon is " + horizon.hex() + ", which is " + std::to_string(age_us) +
          " us old, and history lasts " + std::to_string(*retention_us) + " us";
+}
+
+std::string Model::check_changes(const Changes& found, Versionstamp from, Versionstamp to) const {
+  Changes wanted;
+  for (auto it = entries_.upper_bound(from); it != entries_.end() && it->first <= to; ++it) {
+    const Entry& entry = it->second;
+    // Ingests are in no change file yet.
+    if (entry.ingest || entry.unseen) continue;
+    Change& change = wanted[it->first];
+    change.timestamp_ms = entry.timestamp_ms;
+    for (const Written& write : entry.writes) change.keys.insert(write.key);
+  }
+  auto w = wanted.begin();
+  for (auto f = found.upper_bound(from); f != found.end() || w != wanted.end(); ++w) {
+    if (f == found.end() || (w != wanted.end() && w->first < f->first))
+      return "commit " + w->first.hex() + " is in no change file";
+    if (w == wanted.end() || f->first < w->first)
+      return "commit " + f->first.hex() + " is in a change file, and never was";
+    if (f->second != w->second) return "commit " + f->first.hex() + " is another one in its change file";
+    ++f;
+  }
+  return {};
 }
 
 void Model::settle(Versionstamp head) {

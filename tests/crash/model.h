@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -25,6 +26,14 @@ struct Version {
   bool operator==(const Version&) const = default;
 };
 using State = std::map<std::string, Version>;
+
+// Commits with their times and the keys that they wrote.
+struct Change {
+  int64_t timestamp_ms;
+  std::set<std::string> keys;
+  bool operator==(const Change&) const = default;
+};
+using Changes = std::map<Versionstamp, Change>;
 
 // One history, over crashes and reopenings. Not for more than one thread.
 class Model {
@@ -52,6 +61,9 @@ class Model {
   // Recovery found this head: everything up to it is durable, and nothing above it happened.
   void settle(Versionstamp head);
 
+  // What is wrong with the change files, if they hold `found` of the commits above `from` up to `to`.
+  std::string check_changes(const Changes& found, Versionstamp from, Versionstamp to) const;
+
   // All that is not refused, up to `stamp`, if the head is `head`.
   State state_at(Versionstamp stamp, Versionstamp head) const;
   // The same, of the head.
@@ -78,6 +90,7 @@ class Model {
     int64_t timestamp_ms;
     std::vector<Written> writes;
     int64_t open_us;
+    bool ingest;
     bool unseen;  // an ingest that no transaction has seen yet
     Fate fate;
   };

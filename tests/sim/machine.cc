@@ -1,5 +1,7 @@
 #include "tests/sim/machine.h"
 
+#include <malloc.h>
+
 #include <utility>
 
 #include "engine/base/check.h"
@@ -36,8 +38,17 @@ std::unique_ptr<Executor> make_thread_executor(const ThreadCounts&) {
 }
 
 namespace sim {
+namespace {
+
+// Simulations make and drop files of some hundred KiB all the time: giving each back to the system costs more
+// than all the rest.
+const bool kMemoryIsKept =
+    mallopt(M_MMAP_THRESHOLD, 64 << 20) != 0 && mallopt(M_TRIM_THRESHOLD, 256 << 20) != 0;
+
+}  // namespace
 
 SimExecutor::SimExecutor(Scheduler& scheduler) : scheduler_(scheduler) {
+  TM_CHECK(kMemoryIsKept);
   constexpr ThreadCounts kCounts;
   constexpr int kPerLane[kLanes] = {kCounts.commit, kCounts.read, kCounts.flush, kCounts.compaction};
   for (size_t lane = 0; lane < kLanes; ++lane) lanes_[lane].threads = kPerLane[lane];
