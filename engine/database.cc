@@ -281,8 +281,8 @@ Result<std::unique_ptr<Database>> Database::open(Engine& engine, const std::stri
                                                  const DatabaseOptions& options) {
   TM_TRY(check_options(options));
   auto& impl = static_cast<EngineImpl&>(engine);
-  TM_ASSIGN(Recovered recovered,
-            recover(impl.file_system(), path, options.create_if_missing, impl.open_segments(), impl.log()));
+  TM_ASSIGN(Recovered recovered, recover(impl.file_system(), impl.clock(), path, options.create_if_missing,
+                                         impl.open_segments(), impl.log()));
   const bool many_files = recovered.wal_files > kWalFilesMax;
   auto database = std::make_unique<DatabaseImpl>(impl, options, std::move(recovered));
   if (many_files) database->flush_in_background();

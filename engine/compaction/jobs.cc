@@ -7,6 +7,7 @@
 
 #include "engine/base/check.h"
 #include "engine/base/hash.h"
+#include "engine/base/mutant.h"
 #include "engine/changes/change_file.h"
 #include "engine/compaction/output_files.h"
 #include "engine/compaction/version_splitter.h"
@@ -31,7 +32,7 @@ void add_history(ManifestEdit& edit, const OutputFiles& history) {
 }
 
 void add_horizon(ManifestEdit& edit, const JobContext& context) {
-  edit.horizon = context.horizon;
+  if (!TM_MUTANT("engine.forget-horizon")) edit.horizon = context.horizon;
   edit.retention_clock_ms = context.retention_clock_ms;
 }
 
@@ -47,7 +48,7 @@ void add_change_removal(ManifestEdit& edit, const JobContext& context) {
 Status publish(const JobContext& context, const ManifestEdit& edit,
                std::initializer_list<OutputFiles*> outputs, const Memtable* flushed = nullptr) {
   VersionSet& versions = context.versions;
-  TM_TRY(versions.fs().sync_dir(versions.dir()));
+  if (!TM_MUTANT("engine.skip-folder-sync")) TM_TRY(versions.fs().sync_dir(versions.dir()));
   for (OutputFiles* files : outputs) files->release();
   TM_TRY(versions.apply(edit, flushed));
   for (const OutputFiles* files : outputs)

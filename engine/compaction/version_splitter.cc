@@ -1,5 +1,6 @@
 #include "engine/compaction/version_splitter.h"
 
+#include "engine/base/mutant.h"
 #include "engine/mvcc/visibility.h"
 
 // The newest version of a key that is met stays live. Every older one was superseded by the one met before
@@ -20,7 +21,7 @@ Status VersionSplitter::add(std::string_view key, Versionstamp stamp, bool tombs
     any_ = true;
     key_ = key;
     newer_ = stamp;
-    if (tombstone && nothing_beneath_(key)) return {};
+    if (tombstone && (nothing_beneath_(key) || TM_MUTANT("engine.drop-tombstone"))) return {};
     return live_.add(key, stamp, Versionstamp::max(), tombstone, value);
   }
   const Versionstamp superseded = std::exchange(newer_, stamp);

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "engine/base/check.h"
+#include "engine/base/mutant.h"
 #include "engine/format/log_record.h"
 #include "engine/mvcc/staged_transaction.h"
 #include "engine/mvcc/write_throttle.h"
@@ -84,7 +85,8 @@ CommitOutcome CommitPipeline::commit(CommitRequest& request) {
 }
 
 bool CommitPipeline::may_validate() const {
-  return !validating_ && queue_first_ != nullptr && !stalled_ && pending_bytes_ < kPendingBytesMax;
+  return !validating_ && queue_first_ != nullptr && !stalled_ && !publishing_ &&
+         pending_bytes_ < kPendingBytesMax;
 }
 
 void CommitPipeline::hand_over() {
@@ -284,6 +286,7 @@ void CommitPipeline::validate_queue() {
   std::vector<Batch> sealed;
   bool stalled = false;
   bool flush_first = false;
+  bool publishing = false;
   bool freeze_done = false;
   while (next != nullptr && batch.record.size() < kBatchBytes) {
     if (next->ingest_ != nullptr) {
@@ -292,7 +295,9 @@ void CommitPipeline::validate_queue() {
         flush_first = true;
         break;
       }
+      publishing = next->outcome_.committed;
       next = after;
+      if (publishing) break;
       continue;
     }
     Status ready;
@@ -311,11 +316,16 @@ void CommitPipeline::validate_queue() {
       }
     }
     CommitRequest& request = *std::exchange(next, next->next_);
-    attach(batch, request);
     if (ready)
       validate_one(request, batch);
     else
       request.outcome_.status = std::move(ready);
+    if (TM_MUTANT("engine.answer-check-early") && !request.outcome_.committed) {
+      request.next_ = nullptr;
+      answer(&request);
+      continue;
+    }
+    attach(batch, request);
   }
   seal(batch, sealed);
   state_.reset();
@@ -339,6 +349,7 @@ void CommitPipeline::validate_queue() {
     queue_first_ = next;
   }
   // Looked at again under the lock: a flush that ended meanwhile will not come to end the stall.
+  publishing_ = publishing;
   stalled_ = (stalled && !disk_full_ &&
               versions_.frozen_count() >= static_cast<size_t>(options_.max_frozen_memtables)) ||
              (flush_first && versions_.frozen_count() > 0);
@@ -351,7 +362,7 @@ void CommitPipeline::validate_queue() {
 }
 
 Status CommitPipeline::write_group(std::vector<Batch>& group) {
-  bool unsynced = false;
+  bool unsynced = TM_MUTANT("engine.acknowledge-early");
   const auto sync = [&]() -> Status {
     if (!std::exchange(unsynced, false)) return {};
     ++counters_.syncs;
@@ -360,6 +371,7 @@ Status CommitPipeline::write_group(std::vector<Batch>& group) {
     counters_.sync_us.add(static_cast<uint64_t>(clock_.monotonic_us() - begun_us));
     return synced;
   };
+  if (TM_MUTANT("engine.acknowledge-early")) TM_TRY(sync());
   for (Batch& batch : group) {
     if (batch.starts_wal) {
       // The new file's header vouches for the old one: everything in that must be durable before.
@@ -381,7 +393,7 @@ Status CommitPipeline::write_group(std::vector<Batch>& group) {
       unsynced = false;
     }
   }
-  if (options_.durability == Durability::kSynced) TM_TRY(sync());
+  if (options_.durability == Durability::kSynced && !TM_MUTANT("engine.acknowledge-early")) TM_TRY(sync());
   return {};
 }
 
@@ -449,6 +461,9 @@ bool CommitPipeline::sync_pending(const Signal* own) {
   if (spare_record_.capacity() < group.front().record.capacity() &&
       group.front().record.capacity() <= 2 * kBatchBytes)
     spare_record_ = std::move(group.front().record);
+  // The validator waits for segments that it has handed on: they are in this group or in none.
+  if (std::ranges::any_of(group, [](const Batch& batch) { return batch.ingest != nullptr; }))
+    publishing_ = false;
   group.clear();
   spare_group_ = std::move(group);
   syncing_ = false;

@@ -147,8 +147,10 @@ class CommitPipeline {
   bool validating_ TM_GUARDED_BY(mutex_) = false;
   bool syncing_ TM_GUARDED_BY(mutex_) = false;
   bool held_back_ TM_GUARDED_BY(mutex_) = false;  // a task will end it
-  int tasks_ TM_GUARDED_BY(mutex_) = 0;           // posted to the commit lane and not ended
-  bool stalled_ TM_GUARDED_BY(mutex_) = false;    // too many frozen memtables
+  // Validated segments are not published yet: what comes behind them could not see them.
+  bool publishing_ TM_GUARDED_BY(mutex_) = false;
+  int tasks_ TM_GUARDED_BY(mutex_) = 0;         // posted to the commit lane and not ended
+  bool stalled_ TM_GUARDED_BY(mutex_) = false;  // too many frozen memtables
   bool disk_full_ TM_GUARDED_BY(mutex_) = false;
   bool freeze_wanted_ TM_GUARDED_BY(mutex_) = false;
   bool closing_ TM_GUARDED_BY(mutex_) = false;

@@ -245,16 +245,17 @@ Status check_ours(FileSystem& fs, const std::string& dir, const Listing& listing
   return {};
 }
 
-Result<std::unique_ptr<Manifest>> open_or_create_manifest(FileSystem& fs, const std::string& dir,
-                                                          const Listing& listing, bool create_if_missing) {
+Result<std::unique_ptr<Manifest>> open_or_create_manifest(FileSystem& fs, Clock& clock,
+                                                          const std::string& dir, const Listing& listing,
+                                                          bool create_if_missing) {
   TM_TRY(check_ours(fs, dir, listing, create_if_missing));
   if (listing.current) return Manifest::open(fs, dir);
-  return Manifest::create(fs, dir, random_bytes(16), 1);
+  return Manifest::create(fs, dir, random_bytes(16), 1, clock.wall_us() / 1000);
 }
 
 }  // namespace
 
-Result<Recovered> recover(FileSystem& fs, const std::string& dir, bool create_if_missing,
+Result<Recovered> recover(FileSystem& fs, Clock& clock, const std::string& dir, bool create_if_missing,
                           OpenSegments& open_segments, const LogSink& log) {
   TM_ASSIGN(const bool present, fs.exists(dir));
   if (!present) {
@@ -268,7 +269,7 @@ Result<Recovered> recover(FileSystem& fs, const std::string& dir, bool create_if
   TM_ASSIGN(recovered.lock, fs.lock(dir + "/" + std::string(kLockFileName)));
   // Listed again: until now another process may have been at work.
   TM_ASSIGN(const Listing listing, list(fs, dir));
-  TM_ASSIGN(auto manifest, open_or_create_manifest(fs, dir, listing, create_if_missing));
+  TM_ASSIGN(auto manifest, open_or_create_manifest(fs, clock, dir, listing, create_if_missing));
   const std::string database_id = manifest->database_id();
   const ManifestState state = manifest->state();
   TM_CHECK(state.epoch >= 1 && state.epoch <= 127);

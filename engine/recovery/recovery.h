@@ -7,6 +7,7 @@
 
 #include "engine/base/log.h"
 #include "engine/base/status.h"
+#include "engine/io/clock.h"
 #include "engine/io/file_system.h"
 #include "engine/mvcc/head.h"
 #include "engine/mvcc/version_set.h"
@@ -26,7 +27,7 @@ struct Recovered {
 
 // Opens the database in `dir`, creating it if it is missing and that is asked for. Nothing is written to a
 // folder that is not ours, and nothing is removed before everything that counts was read.
-Result<Recovered> recover(FileSystem& fs, const std::string& dir, bool create_if_missing,
+Result<Recovered> recover(FileSystem& fs, Clock& clock, const std::string& dir, bool create_if_missing,
                           OpenSegments& open_segments, const LogSink& log);
 
 }  // namespace tidemark

@@ -5,8 +5,8 @@
 #include <openssl/crypto.h>
 #include <openssl/sha.h>
 
+#include "engine/io/entropy.h"
 #include "server/host/base64url.h"
-#include "server/host/uuid.h"
 
 namespace tidemark::host {
 namespace {
@@ -24,10 +24,8 @@ TokenHash hash_token(std::string_view token) {
   return out;
 }
 
-Result<std::string> random_token() {
-  std::array<uint8_t, kRandomBytes> bytes;
-  TM_TRY(random_bytes(bytes.data(), bytes.size()));
-  return kPrefix + base64url({reinterpret_cast<const char*>(bytes.data()), bytes.size()});
+std::string random_token() {
+  return kPrefix + base64url(random_bytes(kRandomBytes));
 }
 
 bool AccessToken::matches(const TokenHash& presented) const {

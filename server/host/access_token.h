@@ -9,7 +9,6 @@
 #include <string_view>
 
 #include "engine/base/coding.h"
-#include "engine/base/status.h"
 
 namespace tidemark::host {
 
@@ -20,7 +19,7 @@ using TokenHash = std::array<uint8_t, 32>;
 
 TokenHash hash_token(std::string_view token);
 // A new token: "tm_" and 32 random bytes in base64url.
-Result<std::string> random_token();
+std::string random_token();
 
 // For tables. Looking a hash up by some of its bits tells who measures it nothing about the token.
 struct TokenHashHash {

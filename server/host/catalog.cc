@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "engine/io/entropy.h"
 #include "server/host/database_name.h"
 
 namespace tidemark::host {
@@ -45,10 +46,10 @@ Result<std::unique_ptr<Catalog>> Catalog::open(Engine& engine, const std::string
 
 Status Catalog::create(Clock& clock) {
   StoreRecord store;
-  TM_ASSIGN(store.id, random_uuid());
-  TM_TRY(random_bytes(store.signing_key.data(), store.signing_key.size()));
+  store.id = random_uuid();
+  std::ranges::copy(random_bytes(store.signing_key.size()), store.signing_key.begin());
   DatabaseRecord first;
-  TM_ASSIGN(first.id, random_uuid());
+  first.id = random_uuid();
   first.created_at_ms = clock.wall_us() / 1000;
   first.name = kDefaultDatabaseName;
   return commit(*database_,

@@ -10,6 +10,8 @@
 #include <algorithm>
 
 #include "engine/base/check.h"
+#include "engine/base/coding.h"
+#include "engine/io/entropy.h"
 #include "server/host/host.h"
 
 namespace tidemark::host {
@@ -130,7 +132,7 @@ Result<DatabaseRecord> Host::create_database(const std::string& name) {
   TM_TRY(check_open());
   TM_TRY(check_free(name));
   DatabaseRecord record;
-  TM_ASSIGN(record.id, random_uuid());
+  record.id = random_uuid();
   record.created_at_ms = engine_.clock().wall_us() / 1000;
   record.name = name;
   TM_TRY(catalog_->put(record));
@@ -264,9 +266,9 @@ Result<NewToken> Host::create_token(const TokenRequest& request) {
   }
   record.label = request.label;
   record.created_at_ms = engine_.clock().wall_us() / 1000;
-  TM_ASSIGN(made.secret, random_token());
+  made.secret = random_token();
   record.hash = hash_token(made.secret);
-  TM_TRY(random_bytes(reinterpret_cast<uint8_t*>(&record.grant.token.number), sizeof(uint64_t)));
+  record.grant.token.number = load_le64(random_bytes(sizeof(uint64_t)).data());
   TM_TRY(catalog_->put(record));
   publish();
   log("made the access token " + record.grant.token.text());

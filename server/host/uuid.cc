@@ -1,8 +1,8 @@
 #include "server/host/uuid.h"
 
-#include <openssl/rand.h>
-
 #include <algorithm>
+
+#include "engine/io/entropy.h"
 
 namespace tidemark::host {
 namespace {
@@ -58,16 +58,8 @@ std::optional<Uuid> Uuid::from_raw(std::string_view raw) {
   return out;
 }
 
-Status random_bytes(uint8_t* out, size_t size) {
-  if (RAND_bytes(out, static_cast<int>(size)) != 1) {
-    return fail(ErrorCode::kIo, "the system gives no random bytes");
-  }
-  return {};
-}
-
-Result<Uuid> random_uuid() {
-  Uuid out;
-  TM_TRY(random_bytes(out.bytes.data(), out.bytes.size()));
+Uuid random_uuid() {
+  Uuid out = *Uuid::from_raw(random_bytes(sizeof out.bytes));
   out.bytes[6] = static_cast<uint8_t>((out.bytes[6] & 0x0f) | 0x40);
   out.bytes[8] = static_cast<uint8_t>((out.bytes[8] & 0x3f) | 0x80);
   return out;

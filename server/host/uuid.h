@@ -8,7 +8,6 @@
 #include <string_view>
 
 #include "engine/base/coding.h"
-#include "engine/base/status.h"
 
 namespace tidemark::host {
 
@@ -32,9 +31,7 @@ struct UuidHash {
   }
 };
 
-// Fills `out` with bytes fit for secrets. kIo if the machine has none to give.
-Status random_bytes(uint8_t* out, size_t size);
 // A new random one (version 4).
-Result<Uuid> random_uuid();
+Uuid random_uuid();
 
 }  // namespace tidemark::host

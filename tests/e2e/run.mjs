@@ -11,13 +11,13 @@ import { existsSync, writeFileSync } from "node:fs";
 import { mutantFaults } from "./conformance/mutants.mjs";
 import { RULES } from "./conformance/rules.mjs";
 import { checkTable } from "./conformance/table.mjs";
-import { binary, cleanUp, denoBinary, within } from "./lib/server.mjs";
+import { binary, cleanUp, cleanUpAtTheEnd, denoBinary, within } from "./lib/server.mjs";
 import { chosenRules } from "./lib/report.mjs";
 import { Suite } from "./lib/suite.mjs";
 
 // Longest first. NAME-VARIANT is suites/NAME.mjs, which looks at its own name.
 const SUITES = ["dataset-deno", "dataset-node", "crash", "tls", "restart", "conformance-clients", "conformance",
-  "protocol", "clients", "cli"];
+  "protocol", "clients", "verifier", "cli"];
 const AT_ONCE = 2;
 const SUITE_MS_MAX = 300_000;
 const SUITE_ITSELF = "the suite itself";
@@ -78,13 +78,7 @@ async function main() {
   return failed === 0 && (passed > 0 || chosenRules) ? 0 : 1;
 }
 
-for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) {
-  process.on(signal, () => {
-    cleanUp();
-    process.exit(1);
-  });
-}
-process.on("exit", cleanUp);
+cleanUpAtTheEnd();
 process.exitCode = await main();
 cleanUp();
 process.exit();

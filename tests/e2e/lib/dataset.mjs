@@ -2,20 +2,9 @@
 // edges, alone and in pairs, and a bulk of mixed keys; every kind of value, from 1 byte to 64 KiB.
 
 import { compareBytes, encodeKey } from "./keys.mjs";
+import { makeRandom } from "./random.mjs";
 
 const SEED = 0x71de;
-
-// mulberry32: small, seeded, the same everywhere.
-function makeRandom(seed) {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let t = state;
-    t = Math.imul(t ^ (t >>> 15), t | 1);
-    t ^= t + Math.imul(t ^ (t >>> 7), t | 61);
-    return (t ^ (t >>> 14)) >>> 0;
-  };
-}
 
 const EDGE_PARTS = [
   ...[[], [0], [0, 0], [0, 255], [0, 1], [1], [1, 0, 2], [127, 128], [255], [255, 255, 255, 255]]

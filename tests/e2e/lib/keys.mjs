@@ -50,6 +50,29 @@ export function encodeKey(parts) {
   return Uint8Array.from(parts.flatMap(encodePart));
 }
 
+// The parts of a key that is made of strings and numbers without zeros in them.
+export function decodeKey(bytes) {
+  const parts = [];
+  for (let at = 0; at < bytes.length;) {
+    const tag = bytes[at++];
+    if (tag === 0x02) {
+      const end = bytes.indexOf(0, at);
+      parts.push(new TextDecoder().decode(bytes.subarray(at, end)));
+      at = end + 1;
+    } else if (tag === 0x21) {
+      const bits = Buffer.from(bytes.subarray(at, at + 8)).readBigUInt64BE();
+      const plain = bits >> 63n ? bits ^ 0x8000000000000000n : bits ^ 0xffffffffffffffffn;
+      const view = new DataView(new ArrayBuffer(8));
+      view.setBigUint64(0, plain);
+      parts.push(view.getFloat64(0));
+      at += 8;
+    } else {
+      throw new Error(`a key part with tag ${tag} in ${hex(bytes)}`);
+    }
+  }
+  return parts;
+}
+
 export function compareBytes(a, b) {
   const n = Math.min(a.length, b.length);
   for (let i = 0; i < n; i++) if (a[i] !== b[i]) return a[i] - b[i];

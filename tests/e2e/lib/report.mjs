@@ -47,6 +47,9 @@ export function show(value) {
   }
 }
 
+// What an error says, and what it says of its cause.
+export const reasonOf = (error) => [error?.message ?? error, error?.cause?.message].filter(Boolean).join(": ");
+
 // The error of a call that must fail.
 export async function failure(promise) {
   try {

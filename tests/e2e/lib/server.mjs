@@ -36,10 +36,26 @@ export function makeFolder(name = "data") {
   return folder;
 }
 
+// From now on the folder is the user's.
+export function keepFolder(folder) {
+  folders.delete(folder);
+}
+
 export function cleanUp() {
   for (const child of children) child.kill("SIGKILL");
   for (const folder of folders) rmSync(folder, { recursive: true, force: true });
   folders.clear();
+}
+
+// Leaves nothing behind, however the driver ends.
+export function cleanUpAtTheEnd() {
+  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) {
+    process.on(signal, () => {
+      cleanUp();
+      process.exit(1);
+    });
+  }
+  process.on("exit", cleanUp);
 }
 
 export const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
@@ -82,12 +98,13 @@ function cleanEnvironment(extra) {
   return { ...env, ...extra };
 }
 
-// Runs a program until it ends by itself; gives {code, signal, error, stdout, stderr}.
-export async function runProgram(command, args, { env = {}, cwd, msMax = START_MS_MAX } = {}) {
+// Runs a program until it ends by itself, or is killed after `killAfterMs`; gives {code, signal, error, stdout, stderr}.
+export async function runProgram(command, args, { env = {}, cwd, msMax = START_MS_MAX, killAfterMs } = {}) {
   const child = launch(command, args, { env: cleanEnvironment(env), cwd, stdio: ["ignore", "pipe", "pipe"] });
   let stdout = "", stderr = "";
   child.stdout.on("data", (part) => (stdout += part));
   child.stderr.on("data", (part) => (stderr += part));
+  if (killAfterMs !== undefined) setTimeout(() => child.kill("SIGKILL"), killAfterMs);
   try {
     return { ...(await within(msMax, `${basename(command)} ${args.join(" ")}`, child.ended)), stdout, stderr };
   } finally {
@@ -100,39 +117,51 @@ export const runTidemark = (args, options) => runProgram(binary, args, options);
 
 export class Server {
   // Starts the server on `dataDir` and waits until it is ready. Port 0 picks one. `token` null: gives none.
-  static async start(dataDir, { port = 0, args = [], token = TOKEN } = {}) {
-    const server = await Server.startWith(["serve", "--data-dir", dataDir, "--addr", `127.0.0.1:${port}`, ...args],
+  static async start(dataDir, options) {
+    return await Server.launch(dataDir, options).ready;
+  }
+
+  // Starts it with these arguments and waits until it is ready.
+  static async startWith(args, env) {
+    return await Server.launchWith(args, env).ready;
+  }
+
+  // Does not wait: `ready` of what it gives is a promise of the same server, being ready.
+  static launch(dataDir, { port = 0, args = [], token = TOKEN } = {}) {
+    const server = Server.launchWith(["serve", "--data-dir", dataDir, "--addr", `127.0.0.1:${port}`, ...args],
       token === null ? {} : { DENO_KV_ACCESS_TOKEN: token });
     server.dataDir = dataDir;
     return server;
   }
 
-  // Starts it with these arguments and waits until it is ready.
-  static async startWith(args, env = { DENO_KV_ACCESS_TOKEN: TOKEN }) {
+  static launchWith(args, env = { DENO_KV_ACCESS_TOKEN: TOKEN }) {
     const server = new Server();
     server.stderr = "";
     server.child = launch(binary, args, {
       env: cleanEnvironment(env),
       stdio: ["ignore", "ignore", "pipe"],
     });
-    const ready = new Promise((resolve, reject) => {
-      server.child.stderr.on("data", (part) => {
-        server.stderr += part;
-        const found = server.stderr.match(/Listening on (https?:\/\/\S+?:(\d+))\s/);
-        if (found) resolve(found);
-      });
-      server.child.ended.then(({ code, signal, error }) =>
-        reject(error ?? new Error(`the server ended (code ${code}, signal ${signal}): ${server.stderr}`)));
-    });
-    try {
-      const [, url, chosen] = await within(START_MS_MAX, "the server's start", ready);
-      server.url = url;
-      server.port = Number(chosen);
-    } catch (error) {
+    server.ready = within(START_MS_MAX, "the server's start", server.#listening()).catch((error) => {
       server.child.kill("SIGKILL");
       throw error;
-    }
+    });
+    server.ready.catch(() => {}); // it may be killed before anybody waits for it
     return server;
+  }
+
+  #listening() {
+    return new Promise((resolve, reject) => {
+      this.child.stderr.on("data", (part) => {
+        this.stderr += part;
+        const found = this.url ? null : this.stderr.match(/Listening on (https?:\/\/\S+?:(\d+))\s/);
+        if (!found) return;
+        this.url = found[1];
+        this.port = Number(found[2]);
+        resolve(this);
+      });
+      this.child.ended.then(({ code, signal, error }) =>
+        reject(error ?? new Error(`the server ended (code ${code}, signal ${signal}): ${this.stderr}`)));
+    });
   }
 
   signal(name) {

@@ -315,10 +315,10 @@ export class Http2 {
 // ---- a session as a client has it: metadata first, then the data path
 
 export class Session {
-  // Over `transport` (an Http1 or Http2), with the access token.
-  static async open(transport, accessToken) {
+  // Over `transport` (an Http1 or Http2), with the access token; `path` says which database.
+  static async open(transport, accessToken, path = "/") {
     const answer = await transport.request({
-      path: "/",
+      path,
       headers: { authorization: `Bearer ${accessToken}`, "content-type": "application/json" },
       body: Buffer.from(JSON.stringify({ supportedVersions: [1, 2, 3] })),
     });

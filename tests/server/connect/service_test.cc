@@ -252,7 +252,7 @@ TEST_F(ServiceTest, DataPathHeaders) {
 }
 
 TEST_F(ServiceTest, ATokenOpensItsOwnDatabaseOnly) {
-  const host::Uuid other = *host::random_uuid();
+  const host::Uuid other = host::random_uuid();
   const std::string token = "Bearer " + host_->issue(*host_->authenticate(kToken), other).token;
   pb::SnapshotRead message;
   Call call = data_call("/v2/snapshot_read", "");

@@ -34,12 +34,12 @@ TEST(AccessToken, OnlyTheTokenMatches) {
 }
 
 TEST(AccessToken, RandomOnesAreLongAndDiffer) {
-  const std::string one = *random_token();
+  const std::string one = random_token();
   EXPECT_TRUE(one.starts_with("tm_")) << one;
   const auto bytes = from_base64url(one.substr(3));
   ASSERT_TRUE(bytes);
   EXPECT_EQ(bytes->size(), 32u);
-  EXPECT_NE(*random_token(), one);
+  EXPECT_NE(random_token(), one);
 }
 
 TEST(TokenId, TextAndBack) {
@@ -168,8 +168,8 @@ TEST(Uuid, TextAndBack) {
 }
 
 TEST(Uuid, RandomOnesAreOfVersion4AndDiffer) {
-  const Uuid one = *random_uuid();
-  const Uuid other = *random_uuid();
+  const Uuid one = random_uuid();
+  const Uuid other = random_uuid();
   EXPECT_FALSE(one == other);
   EXPECT_EQ(one.text()[14], '4');
   EXPECT_NE(std::string("89ab").find(one.text()[19]), std::string::npos);
