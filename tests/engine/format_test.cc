@@ -255,6 +255,16 @@ TEST(wal_payload, groups_are_read_back) {
   });
   Collected none;
   EXPECT_FALSE(visit_wal_payload("", none).has_value());
+  // A key may be so long and no longer: what holds it counts its size in two bytes.
+  for (const size_t size : {size_t{65'535}, size_t{65'536}}) {
+    std::string large;
+    begin_group(large);
+    large.resize(large.size() + kWalCommitHeaderBytes);
+    store_wal_commit(large.data() + 1, {1, 0}, 0, 1);
+    put_wal_write(large, WriteKind::kPut, std::string(size, 'k'), "value");
+    Collected ignored;
+    EXPECT_EQ(visit_wal_payload(large, ignored).has_value(), size <= 65'535);
+  }
 }
 
 TEST(manifest_edit, is_read_back) {
