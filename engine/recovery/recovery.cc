@@ -92,12 +92,11 @@ class Replayer final : public WalVisitor {
     return {};
   }
   Status on_write(WriteKind kind, std::string_view key, std::string_view value) override {
-    if (!skip_) loader_.add(kind, key, value);
-    return {};
+    return skip_ ? Status() : loader_.add(kind, key, value);
   }
   Status on_ingest(const WalIngest& ingest) override {
     if (ingest.last_stamp <= flushed_.stamp) return {};  // the manifest knows
-    loader_.flush();
+    TM_TRY(loader_.flush());
     if (ingest.last_stamp <= last_.stamp || ingest.timestamp_ms < last_.timestamp_ms ||
         memtable_.entries() > 0)
       return fail(ErrorCode::kCorruption, "published segments up to " + ingest.last_stamp.hex() +
@@ -107,7 +106,7 @@ class Replayer final : public WalVisitor {
     return {};
   }
 
-  void flush() { loader_.flush(); }
+  Status flush() { return loader_.flush(); }
 
   const Head::Value& last() const { return last_; }
   // For the manifest, in order: published, but not yet known there.
@@ -156,7 +155,7 @@ Result<ReplayedLog> replay(WalChain chain, Replayer& replayer) {
       if (bytes <= kCopyWholeBytes) all.emplace_back(payload);
       if (!limit) tail.push_back({payload, record->promised, record->end});
     }
-    replayer.flush();
+    if (auto flushed = replayer.flush(); !flushed) return fail_within(reader.path(), flushed.error());
     if (limit) continue;
     log.predecessor_end = reader.promised();
     for (const RecordView& record : tail) log.copies.emplace_back(record.payload);
