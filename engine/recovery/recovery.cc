@@ -79,8 +79,13 @@ Result<Listing> list(FileSystem& fs, const std::string& dir) {
 // Puts what the log says into the memtable. The payloads must live until flush().
 class Replayer final : public WalVisitor {
  public:
-  Replayer(Memtable& memtable, Head::Value flushed)
-      : memtable_(memtable), loader_(memtable), last_(flushed), flushed_(flushed) {}
+  // `state`: of the manifest.
+  Replayer(Memtable& memtable, const ManifestState& state)
+      : memtable_(memtable),
+        loader_(memtable),
+        state_(state),
+        last_{state.flushed_stamp, state.flushed_timestamp_ms},
+        flushed_(last_) {}
 
   Status on_commit(Versionstamp stamp, int64_t timestamp_ms, uint32_t) override {
     skip_ = stamp <= flushed_.stamp;
@@ -101,6 +106,8 @@ class Replayer final : public WalVisitor {
         memtable_.entries() > 0)
       return fail(ErrorCode::kCorruption, "published segments up to " + ingest.last_stamp.hex() +
                                               " do not follow " + last_.stamp.hex());
+    // What cannot become part of the manifest is found before anything is removed.
+    TM_TRY(state_.apply(ingest_edit(ingest)));
     flushed_ = last_ = {ingest.last_stamp, ingest.timestamp_ms};
     ingests_.push_back(ingest_edit(ingest));
     return {};
@@ -115,6 +122,7 @@ class Replayer final : public WalVisitor {
  private:
   Memtable& memtable_;
   Memtable::Loader loader_;
+  ManifestState state_;
   Head::Value last_;
   Head::Value flushed_;
   std::vector<ManifestEdit> ingests_;
@@ -288,7 +296,7 @@ Result<Recovered> recover(FileSystem& fs, Clock& clock, const std::string& dir, 
                             file_path(dir, FileType::kManifest, manifest->file_number())));
 
   auto memtable = std::make_shared<Memtable>();
-  Replayer replayer(*memtable, {state.flushed_stamp, state.flushed_timestamp_ms});
+  Replayer replayer(*memtable, state);
   TM_ASSIGN(ReplayedLog replayed, replay(std::move(chain), replayer));
   recovered.last = replayer.last();
 
