@@ -33,6 +33,8 @@ void read_block(std::string_view bytes, SegmentKind kind) {
     const BlockEntry entry = block.entry(i);
     const std::string key = key_of(block, entry);
     TM_CHECK(block.lower_bound(key, entry.stamp) == i);
+    TM_CHECK(kind == SegmentKind::kLive || entry.superseded > entry.stamp);
+    TM_CHECK(kind == SegmentKind::kHistory || i == 0 || key != key_of(block, block.entry(i - 1)));
     builder.add(key, entry.stamp, entry.superseded, entry.tombstone, entry.value);  // checks the order
   }
   const auto again = Block::parse(builder.finish(), kind);
@@ -77,6 +79,8 @@ void read_index(std::string_view bytes) {
     const BlockPlace place = index->place(i);
     TM_CHECK(place.offset ==
              (i == 0 ? kSegmentHeaderBytes : index->place(i - 1).offset + index->place(i - 1).size));
+    TM_CHECK(index->find(index->last_key(i), newest) <= i);
+    TM_CHECK(i == 0 || index->last_key(i) >= index->last_key(i - 1));
   }
   TM_CHECK(index->find("", newest) == 0);
   for (const std::string_view key : {std::string_view("a"), bytes, bytes.substr(bytes.size() / 2)})

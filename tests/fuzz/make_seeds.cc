@@ -258,6 +258,119 @@ void make_files(Seeds& seeds) {
   seeds.add("change_file", use(0, 1) + files.bytes(path_of(FileType::kChanges, change)));
 }
 
+// What no writer writes, under checksums that are right.
+void make_hostile_files(Seeds& seeds) {
+  const SeedStore& seed = seed_store();
+  constexpr uint64_t kMaxNumber = std::numeric_limits<uint64_t>::max();
+  constexpr int64_t kMinMs = std::numeric_limits<int64_t>::min(),
+                    kMaxMs = std::numeric_limits<int64_t>::max();
+  const uint64_t next = seed.state.flushed_stamp.number + 1'000'000;
+  struct Write {
+    std::string key;
+    std::string value;
+  };
+  const auto commit = [](Versionstamp stamp, int64_t timestamp_ms, const std::vector<Write>& writes) {
+    std::string payload;
+    begin_group(payload);
+    payload.resize(payload.size() + kWalCommitHeaderBytes);
+    store_wal_commit(payload.data() + 1, stamp, timestamp_ms, static_cast<uint32_t>(writes.size()));
+    for (const Write& write : writes) put_wal_write(payload, WriteKind::kPut, write.key, write.value);
+    return payload;
+  };
+  const auto wal = [&](const std::vector<std::string>& payloads) {
+    std::vector<std::string> parts;
+    for (const std::string& payload : payloads) parts.push_back(byte(0) + payload);
+    for (const int bits : {0, Usage::kFlush | Usage::kCrash})
+      seeds.add("wal_file", use(bits, 0) + join(parts));
+  };
+  constexpr int64_t kMs = 1'700'000'100'000;
+  wal({commit({next, 0}, kMs, {{"k", "1"}, {"k", "2"}, {"j", "3"}, {"k", "4"}})});
+  std::vector<Write> repeated;
+  for (int i = 0; i < 40; ++i) repeated.push_back({i % 4 == 0 ? "j" : "k", std::to_string(i)});
+  wal({commit({next, 0}, kMs, repeated)});
+  wal({commit({kMaxNumber, 0}, kMs, {{"k", "1"}})});
+  wal({commit({kMaxNumber, UINT16_MAX}, kMs, {{"k", "1"}})});
+  wal({commit({next, 1}, kMaxMs, {{"k", "1"}})});
+  wal({commit({next, 1}, kMinMs, {{"k", "1"}})});
+  wal({commit({next, 0}, kMs, {}), encode_ingest({{next + 5, 3}, kMs, {}}),
+       commit({next + 6, 0}, kMs, {{"k", "1"}})});
+  std::vector<SegmentMeta> metas;
+  for (const auto& [number, segment] : seed.state.segments) metas.push_back(segment.meta);
+  wal({encode_ingest({{next, 0}, kMs, metas})});
+  wal({byte(4) + byte(4) + byte(3)});
+  wal({byte(4) + byte(3)});
+
+  const auto manifest = [&](auto&& change) {
+    ManifestState state = seed.state;
+    change(state);
+    for (const int bits : {0, Usage::kMergeEagerly | Usage::kMergeHistory | Usage::kFlush})
+      seeds.add("manifest_file", use(bits, 0) + byte(0) + encode_manifest_edit(state.as_snapshot()));
+  };
+  for (const uint64_t epoch : {uint64_t{0}, uint64_t{128}, kMaxNumber})
+    manifest([&](ManifestState& s) { s.epoch = epoch; });
+  for (const uint64_t number : {kMaxNumber, kMaxNumber - 2})
+    manifest([&](ManifestState& s) { s.next_file_number = number; });
+  manifest([&](ManifestState& s) { s.flushed_stamp = Versionstamp::max(); });
+  manifest([&](ManifestState& s) { s.flushed_timestamp_ms = kMaxMs; });
+  manifest([&](ManifestState& s) { s.flushed_timestamp_ms = kMinMs; });
+  manifest([&](ManifestState& s) { s.horizon = Versionstamp::max(); });
+  for (const int64_t ms : {kMinMs, kMaxMs}) manifest([&](ManifestState& s) { s.retention_clock_ms = ms; });
+  manifest([&](ManifestState& s) { s.newest_wal = 0; });
+  manifest([&](ManifestState& s) { s.oldest_wal = s.newest_wal + 1; });
+  manifest([&](ManifestState& s) { s.oldest_wal = 0; });
+  for (const auto& [number, placed] : seed.state.segments) {
+    manifest([&](ManifestState& s) { s.segments[number].place = placed.place == 0 ? 3 : 0; });
+    manifest([&](ManifestState& s) { s.segments[number].meta.file_bytes = kMaxNumber; });
+    manifest([&](ManifestState& s) {
+      std::swap(s.segments[number].meta.smallest_key, s.segments[number].meta.largest_key);
+    });
+    manifest([&](ManifestState& s) {
+      s.segments[number].meta.kind = static_cast<SegmentKind>(1 - static_cast<int>(placed.meta.kind));
+    });
+    manifest([&](ManifestState& s) { s.segments.erase(number); });
+  }
+  manifest([&](ManifestState& s) {
+    for (auto& [number, placed] : s.segments)
+      if (placed.meta.kind == SegmentKind::kHistory) placed.place = 7;  // one run, overlapping
+  });
+  for (const auto& [number, meta] : seed.state.changes) {
+    manifest([&](ManifestState& s) { s.changes[number].first_timestamp_ms = kMaxMs; });
+    manifest([&](ManifestState& s) { s.changes[number].last_timestamp_ms = kMinMs; });
+    manifest([&](ManifestState& s) { s.changes[number].file_bytes = 7; });
+  }
+
+  // Blocks out of order, index and description made to fit as far as they can.
+  const auto block = [](SegmentKind kind, const std::vector<std::string>& keys, uint64_t stamp) {
+    BlockBuilder builder(kind);
+    for (const std::string& key : keys) builder.add(key, {stamp, 0}, {stamp + 10, 0}, false, "v" + key);
+    return byte(0) + builder.finish();
+  };
+  for (const int bits :
+       {0, Usage::kMergeEagerly | Usage::kMergeHistory, Usage::kCompact | Usage::kNoFilters}) {
+    for (const int form : {0, 2, 4 * 5}) {
+      const SegmentKind kind = form == 2 ? SegmentKind::kHistory : SegmentKind::kLive;
+      seeds.add("segment_file",
+                use(bits, form) + join({block(kind, {"m", "n"}, 9), block(kind, {"a", "b"}, 8),
+                                        block(kind, {"a", "z"}, 7)}));
+      seeds.add("segment_file",
+                use(bits, form) + join({block(kind, {"a", "b"}, 8), block(kind, {"b", "c"}, 9)}));
+      SegmentIndexBuilder index;
+      index.add("a", {9, 0}, block(kind, {"m", "n"}, 9).size() - 1 + kBlockTrailerBytes);
+      seeds.add("segment_file",
+                use(bits, form) + join({block(kind, {"m", "n"}, 9), byte(1) + index.finish()}));
+      seeds.add("segment_file",
+                use(bits, form) + join({block(kind, {"m", "n"}, 9), byte(2) + std::string(65, '\0')}));
+    }
+  }
+
+  ChangeBlockBuilder far, near;
+  far.begin_commit({5, 0}, kMinMs, 0);
+  far.begin_commit({6, 0}, -1, 0);
+  near.begin_commit({7, 0}, kMaxMs, 0);
+  for (const int bits : {0, Usage::kRetentionShort | Usage::kTimePasses})
+    seeds.add("change_file", use(bits, 0) + join({byte(0) + far.finish(), byte(0) + near.finish()}));
+}
+
 void make_values(Seeds& seeds) {
   using namespace kv;
   std::vector<std::string> numbers;
@@ -406,6 +519,7 @@ int main(int argc, char** argv) {
   tidemark::fuzz::Seeds seeds(argv[1]);
   tidemark::fuzz::make_formats(seeds);
   tidemark::fuzz::make_files(seeds);
+  tidemark::fuzz::make_hostile_files(seeds);
   tidemark::fuzz::make_values(seeds);
   tidemark::fuzz::make_calls(seeds);
   tidemark::fuzz::make_http(seeds);

@@ -44,7 +44,7 @@ std::optional<Entries> look(const ReadView& view, bool true_to_itself) {
   bool whole = entries && backwards;
   if (whole) {
     std::reverse(backwards->begin(), backwards->end());
-    TM_CHECK(*entries == *backwards || !true_to_itself);
+    TM_CHECK(*entries == *backwards);
   }
   for (size_t i = 0; entries && i < entries->size() && i < 64; ++i) {
     const auto found = view.get((*entries)[i].key);
@@ -95,7 +95,7 @@ DatabaseOptions options_of(Usage usage) {
 bool write(Database& database, const std::string& value, const std::string& erased) {
   const Versionstamp before = database.head();
   const CommitOutcome outcome = commit(database, [&](Transaction& t) -> Result<CommitRequest::Decision> {
-    TM_CHECK(t.versionstamp() > before);
+    TM_CHECK(t.versionstamp() > before || before.number == UINT64_MAX);
     t.put("fuzzed", value);
     if (!erased.empty() && erased != "fuzzed") t.erase(erased);
     return CommitRequest::Decision::kCommit;
@@ -142,7 +142,7 @@ const SeedStore& seed_store() {
   static const auto* const store = [] {
     MemoryFileSystem empty;
     TM_CHECK(empty.create_dir(kFolder).has_value());
-    TM_CHECK(Manifest::create(empty, kFolder, kDatabaseId, 1).has_value());
+    TM_CHECK(Manifest::create(empty, kFolder, kDatabaseId, 1, FakeClock().wall_ms()).has_value());
     Machine machine(empty);
     DatabaseOptions options = options_of({0});
     options.segment_bytes = 4096;
@@ -213,7 +213,8 @@ void use_store(Machine& machine, Usage usage, bool true_to_itself) {
     const std::string erased = expected && !expected->empty() ? expected->front().key : std::string();
     const std::string value = "value " + std::to_string(i);
     const bool written = write(*database, value, erased);
-    TM_CHECK(written || !true_to_itself);
+    // When versionstamps are used up, there is nothing to be written any more.
+    TM_CHECK(written || !true_to_itself || database->head().number == UINT64_MAX);
     if (written) apply(expected, value, erased, database->head());
     machine.clock.pass_ms(1);
     check(*database);
