@@ -15,6 +15,7 @@ namespace {
 
 constexpr size_t kStackBytes = size_t{512} << 10;
 constexpr int64_t kSwitchUs = 1;
+constexpr uint64_t kMostSwitches = 100'000'000;
 
 Scheduler* current_scheduler = nullptr;
 
@@ -112,7 +113,8 @@ void Scheduler::run(std::function<void()> main) {
 
 void Scheduler::resume(Fiber* fiber) {
   now_us_ += kSwitchUs;
-  ++switches_;
+  // Whatever is simulated ends long before.
+  TM_CHECK(++switches_ < kMostSwitches);
   running_ = fiber;
   fiber->enter();
   running_ = nullptr;
