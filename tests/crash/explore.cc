@@ -1,6 +1,6 @@
 // Random seeds in the simulated machine, until time is up or enough of them were run. ./dev sim
 //
-//     crash_explore [--seed S [--verbose]] [--minutes N] [--from S] [--seeds N]
+//     crash_explore [--seed S] [--minutes N] [--from S] [--seeds N] [--crash-point-in N]
 //
 // Ends with one line of what happened; the exit code is 1 if something is wrong.
 #include <unistd.h>
@@ -39,7 +39,7 @@ double seconds_now() {
   return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
 }
 
-std::string run_seed(uint64_t seed, Tally& sum) {
+std::string run_seed(uint64_t seed, uint64_t crash_point_in, Tally& sum) {
   seed_now = seed;
   if (seed % kStoreEvery == 0) {
     StoreRun run({.seed = seed, .crash_point_in = kStoreCrashPointIn});
@@ -49,6 +49,7 @@ std::string run_seed(uint64_t seed, Tally& sum) {
   }
   RunOptions options;
   options.seed = seed;
+  options.crash_point_in = crash_point_in;
   Run run(options);
   std::string problem = run.go();
   sum.add(run.tally());
@@ -77,18 +78,21 @@ int main(int argc, char** argv) {
   using namespace tidemark::crash;
   CLI::App app("Crashes and faults in a simulated machine, from seeds");
   uint64_t seed = 0, from = 1, seeds = UINT64_MAX;
+  uint64_t crash_point_in = RunOptions().crash_point_in;
   double minutes = 0;
   app.add_option("--seed", seed, "Run this seed alone, and show a hash of all that happened");
   app.add_option("--minutes", minutes, "Run for so long");
   app.add_option("--from", from, "The first seed");
   app.add_option("--seeds", seeds, "Run so many");
+  app.add_option("--crash-point-in", crash_point_in,
+                 "Lose power at one in so many calls (part of what a seed says)");
   CLI11_PARSE(app, argc, argv);
   for (const int signal : {SIGABRT, SIGSEGV, SIGBUS, SIGFPE, SIGILL}) std::signal(signal, tell_seed);
 
   Tally sum;
   uint64_t violations = 0;
   const auto one = [&](uint64_t which) {
-    const std::string problem = run_seed(which, sum);
+    const std::string problem = run_seed(which, crash_point_in, sum);
     if (problem.empty()) return;
     ++violations;
     std::printf("seed %llu: %s\n", static_cast<unsigned long long>(which), problem.c_str());
