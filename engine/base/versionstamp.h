@@ -34,7 +34,7 @@ struct Versionstamp {
 };
 
 // The next number of a line of history: strictly above `last`, in epoch `epoch`, and the clock's reading
-// where that is higher. REQUIRES: 1 <= epoch <= 127.
+// where that is higher. REQUIRES: 1 <= epoch <= 127, last < UINT64_MAX.
 uint64_t next_versionstamp_number(uint64_t last, uint8_t epoch, int64_t unix_us);
 
 // When a commit of our own happened, by its stamp, in microseconds since 1970. Nothing for stamps that came

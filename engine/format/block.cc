@@ -42,8 +42,10 @@ Result<std::shared_ptr<const Block>> Block::parse(std::string bytes, SegmentKind
   const char* entries_end = end - offsets_bytes;
   block->offsets_begin_ = static_cast<uint32_t>(entries_end - begin);
 
-  // The entries must stand one behind the other, filling the space up to the offsets.
+  // The entries must stand one behind the other, filling the space up to the offsets, and in their order:
+  // searches, scans and merges go by it.
   const uint64_t fixed = 8 + (kind == SegmentKind::kHistory ? Versionstamp::kBytes : 0);
+  std::string_view before;
   for (uint32_t i = 0; i < block->count_; ++i) {
     if (block->entry_offset(i) != static_cast<uint64_t>(p - begin)) return malformed();
     uint64_t suffix_size, meta;
@@ -51,9 +53,18 @@ Result<std::shared_ptr<const Block>> Block::parse(std::string bytes, SegmentKind
     if ((p = load_varint(p, entries_end, &meta)) == nullptr) return malformed();
     const uint64_t room = static_cast<uint64_t>(entries_end - p);
     const uint64_t tail = (meta & 2) != 0 ? 2 : 0;
-    if (suffix_size > room || (meta >> 2) > room || suffix_size + (meta >> 2) + fixed + tail > room)
+    const uint64_t value_size = meta >> 2;
+    if (suffix_size > room || value_size > room || suffix_size + value_size + fixed + tail > room)
       return malformed();
-    p += suffix_size + (meta >> 2) + fixed + tail;
+    if ((meta & 1) != 0 && value_size > 0) return malformed();
+    const std::string_view suffix(p, suffix_size);
+    p += suffix_size + value_size + fixed + tail;
+    const int order = i == 0 ? -1 : before.compare(suffix);
+    if (order > 0 || (order == 0 && kind == SegmentKind::kLive)) return malformed();
+    if (order == 0 && block->entry(i - 1).stamp <= block->entry(i).stamp) return malformed();
+    if (kind == SegmentKind::kHistory && block->entry(i).superseded <= block->entry(i).stamp)
+      return malformed();
+    before = suffix;
   }
   if (p != entries_end) return malformed();
   return std::shared_ptr<const Block>(std::move(block));

@@ -34,8 +34,8 @@ struct BlockEntry {
 // An immutable block in memory. Any thread.
 class Block {
  public:
-  // Checks every offset and length once, so that later accesses need no check. kCorruption (no file in the
-  // message) if anything does not fit.
+  // Checks every offset and length and the order of the entries once, so that later accesses need no check.
+  // kCorruption (no file in the message) if anything does not fit.
   static Result<std::shared_ptr<const Block>> parse(std::string bytes, SegmentKind kind);
   // For parse's make_shared; use parse.
   Block(std::string bytes, SegmentKind kind) : bytes_(std::move(bytes)), kind_(kind) {}

@@ -173,6 +173,8 @@ Result<SegmentIndex> SegmentIndex::parse(std::string_view bytes) {
     if (shared > 0) index.keys_.append(index.keys_, index.key_begin_[i - 1], shared);
     index.keys_.append(suffix);
     index.key_begin_.push_back(static_cast<uint32_t>(index.keys_.size()));
+    if (i > 0 && compare_entries(index.key(i - 1), index.stamps_.back(), index.key(i), stamp) >= 0)
+      return corrupt("a segment index is out of order");
     index.stamps_.push_back(stamp);
     index.places_.push_back({offset, size});
     offset += size;
@@ -214,6 +216,17 @@ size_t SegmentIndex::find(std::string_view key, Versionstamp stamp) const {
       end = middle;
   }
   return i;
+}
+
+bool SegmentIndex::agrees(size_t i, const Block& block, SegmentKind kind) const {
+  const BlockEntry first = block.entry(0), last = block.entry(block.count() - 1);
+  const auto compare = [&](const BlockEntry& entry, std::string_view key) {
+    return std::string(block.prefix()).append(entry.key_suffix).compare(key);
+  };
+  if (compare(last, key(i)) != 0 || last.stamp != stamps_[i]) return false;
+  if (i == 0) return true;
+  const int order = compare(first, key(i - 1));
+  return order > 0 || (order == 0 && kind == SegmentKind::kHistory && first.stamp < stamps_[i - 1]);
 }
 
 size_t SegmentIndex::memory_bytes() const {

@@ -11,6 +11,8 @@
 
 namespace tidemark {
 
+class Block;
+
 inline constexpr uint32_t kSegmentFormatVersion = 1;
 inline constexpr size_t kSegmentHeaderBytes = 32;
 inline constexpr size_t kSegmentFooterBytes = 64;
@@ -61,6 +63,10 @@ class SegmentIndex {
 
   size_t count() const { return places_.size(); }
   BlockPlace place(size_t i) const { return places_[i]; }
+  std::string_view last_key(size_t i) const { return key(i); }
+  // Whether a block is what block i is said to be: it ends with the entry named here, and all of it lies
+  // behind block i - 1.
+  bool agrees(size_t i, const Block& block, SegmentKind kind) const;
   // The first block whose last entry is at or after (key, stamp); count() if there is none.
   size_t find(std::string_view key, Versionstamp stamp) const;
   size_t memory_bytes() const;

@@ -44,7 +44,7 @@ Status visit_group(ByteReader& in, WalVisitor& visitor) {
       const uint8_t kind = in.u8();
       const std::string_view key = in.bytes();
       const std::string_view value = kind == 0 ? in.bytes() : std::string_view();
-      if (!in.ok() || kind > 1 || key.empty()) return malformed();
+      if (!in.ok() || kind > 1 || key.empty() || key.size() > UINT16_MAX) return malformed();
       TM_TRY(visitor.on_write(static_cast<WriteKind>(kind), key, value));
     }
   }

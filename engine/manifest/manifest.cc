@@ -45,6 +45,7 @@ Status ManifestState::apply(const ManifestEdit& edit) {
   if (edit.snapshot) *this = ManifestState();
   ManifestState next = *this;
   if (edit.epoch) next.epoch = *edit.epoch;
+  if (next.epoch < 1 || next.epoch > 127) return broken_rule("there is no such epoch");
   if (edit.next_file_number) next.next_file_number = std::max(next.next_file_number, *edit.next_file_number);
   if (edit.oldest_wal) next.oldest_wal = *edit.oldest_wal;
   if (edit.newest_wal) next.newest_wal = *edit.newest_wal;
@@ -76,16 +77,18 @@ Status ManifestState::apply(const ManifestEdit& edit) {
   if (!edit.added_segments.empty()) {
     std::vector<const PlacedSegment*> sorted;
     for (const auto& [number, segment] : next.segments)
-      if (segment.meta.kind == SegmentKind::kLive && segment.place > 0) sorted.push_back(&segment);
+      if (segment.meta.kind == SegmentKind::kHistory || segment.place > 0) sorted.push_back(&segment);
     std::sort(sorted.begin(), sorted.end(), [](const PlacedSegment* a, const PlacedSegment* b) {
+      if (a->meta.kind != b->meta.kind) return a->meta.kind < b->meta.kind;
       return a->place != b->place ? a->place < b->place : a->meta.smallest_key < b->meta.smallest_key;
     });
-    for (size_t i = 1; i < sorted.size(); ++i)
-      if (sorted[i - 1]->place == sorted[i]->place &&
-          sorted[i - 1]->meta.largest_key >= sorted[i]->meta.smallest_key)
-        return broken_rule("segments " + std::to_string(sorted[i - 1]->meta.number) + " and " +
-                           std::to_string(sorted[i]->meta.number) + " of level " +
-                           std::to_string(sorted[i]->place) + " overlap");
+    for (size_t i = 1; i < sorted.size(); ++i) {
+      const PlacedSegment &a = *sorted[i - 1], &b = *sorted[i];
+      if (a.meta.kind == b.meta.kind && a.place == b.place && a.meta.largest_key >= b.meta.smallest_key)
+        return broken_rule(
+            "segments " + std::to_string(a.meta.number) + " and " + std::to_string(b.meta.number) + " of " +
+            (a.meta.kind == SegmentKind::kLive ? "level " : "run ") + std::to_string(a.place) + " overlap");
+    }
   }
   *this = std::move(next);
   return {};

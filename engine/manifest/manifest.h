@@ -29,8 +29,8 @@ struct ManifestState {
   std::map<uint64_t, ChangeFileMeta> changes;  // by number
 
   // kCorruption if the edit cannot follow this state: a file added twice or removed without being there, a
-  // flushed stamp that goes back, live segments of one level (but level 0) that overlap. A horizon or
-  // retention clock below what was counts for nothing: neither goes back.
+  // flushed stamp that goes back, segments of one level (but level 0) or run that overlap, an epoch that is
+  // none. A horizon or retention clock below what was counts for nothing: neither goes back.
   Status apply(const ManifestEdit& edit);
   // One edit that makes this state out of nothing.
   ManifestEdit as_snapshot() const;

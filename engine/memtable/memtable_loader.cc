@@ -18,8 +18,8 @@ uint64_t sort_prefix(std::string_view key, size_t skip) {
 
 }  // namespace
 
-void Memtable::Loader::flush() {
-  if (pending_.empty()) return;
+Status Memtable::Loader::flush() {
+  if (pending_.empty()) return {};
   // Keys have much in common at their beginning. What follows decides most comparisons without a look at the
   // keys, which lie all over the memory.
   const std::string_view first = pending_.front().key;
@@ -50,11 +50,17 @@ void Memtable::Loader::flush() {
     const Pending& write = pending_[place.index];
     const int height = memtable_.choose_height();
     memtable_.find_further(write.key, write.stamp, previous.data());
+    // What was put in just now stands before its equal, what an earlier flush did behind it.
+    for (const Node* neighbour : {previous[0], previous[0]->next(0)})
+      if (neighbour != nullptr && neighbour != memtable_.head_ && neighbour->stamp() == write.stamp &&
+          neighbour->key() == write.key)
+        return fail(ErrorCode::kCorruption, "commit " + write.stamp.hex() + " writes a key twice");
     memtable_.writes_[base + place.index] =
         memtable_.insert(write.stamp, write.kind, write.key, write.value, height, previous.data());
   }
   memtable_.entries_.store(memtable_.writes_.size(), std::memory_order_relaxed);
   pending_.clear();
+  return {};
 }
 
 }  // namespace tidemark

@@ -15,16 +15,19 @@ class Memtable::Loader {
   explicit Loader(Memtable& memtable) : memtable_(memtable) {}
   Loader(const Loader&) = delete;
 
-  // As the memtable's own; key and value must live until flush(). Until then no reader finds them.
+  // As the memtable's own; key and value must live until flush(). Until then no reader finds them. Errors:
+  // those of flush().
   void begin_commit(Versionstamp stamp, int64_t timestamp_ms) {
     memtable_.begin_commit(stamp, timestamp_ms);
     memtable_.commits_.back().first_write += pending_.size();
   }
-  void add(WriteKind kind, std::string_view key, std::string_view value) {
+  Status add(WriteKind kind, std::string_view key, std::string_view value) {
     pending_.push_back({key, value, memtable_.last_stamp_, kind});
-    if (pending_.size() >= kBatch) flush();
+    return pending_.size() >= kBatch ? flush() : Status();
   }
-  void flush();
+  // kCorruption (no file in the message) if a commit has written a key twice: which counts would be left to
+  // chance. The memtable is of no use then.
+  Status flush();
 
  private:
   static constexpr size_t kBatch = size_t{1} << 18;

@@ -178,7 +178,12 @@ Status CommitPipeline::switch_memtable(Batch& batch, std::vector<Batch>& sealed)
 
 void CommitPipeline::validate_one(CommitRequest& request, Batch& batch) {
   const int64_t wall_us = clock_.wall_us();
-  const Versionstamp stamp{next_versionstamp_number(last_.stamp.number, epoch_, wall_us), 0};
+  // Only a stamp that came from elsewhere, or from damage, is so high that there is none above it. Then a
+  // transaction may read and abort, but not commit.
+  const bool used_up = last_.stamp.number == UINT64_MAX;
+  const Versionstamp stamp =
+      used_up ? Versionstamp::max()
+              : Versionstamp{next_versionstamp_number(last_.stamp.number, epoch_, wall_us), 0};
   const int64_t timestamp_ms = std::max({last_.timestamp_ms, wall_us / 1000, retention_clock_.now_ms()});
   StagedTransaction transaction(batch.record, *state_, stamp, timestamp_ms);
   auto decision = request.run(transaction);
@@ -190,7 +195,9 @@ void CommitPipeline::validate_one(CommitRequest& request, Batch& batch) {
   }
   transaction.seal();
   Status fits =
-      transaction.bytes() <= options_.max_transaction_bytes
+      used_up
+          ? fail(ErrorCode::kReadOnly, "no versionstamp is left above " + last_.stamp.hex() + ", the head")
+      : transaction.bytes() <= options_.max_transaction_bytes
           ? batch.wal->reserve(batch.end())
           : fail(ErrorCode::kInvalidArgument, "the transaction is larger than " +
                                                   std::to_string(options_.max_transaction_bytes) + " bytes");

@@ -79,8 +79,13 @@ Result<Listing> list(FileSystem& fs, const std::string& dir) {
 // Puts what the log says into the memtable. The payloads must live until flush().
 class Replayer final : public WalVisitor {
  public:
-  Replayer(Memtable& memtable, Head::Value flushed)
-      : memtable_(memtable), loader_(memtable), last_(flushed), flushed_(flushed) {}
+  // `state`: of the manifest.
+  Replayer(Memtable& memtable, const ManifestState& state)
+      : memtable_(memtable),
+        loader_(memtable),
+        state_(state),
+        last_{state.flushed_stamp, state.flushed_timestamp_ms},
+        flushed_(last_) {}
 
   Status on_commit(Versionstamp stamp, int64_t timestamp_ms, uint32_t) override {
     skip_ = stamp <= flushed_.stamp;
@@ -92,22 +97,23 @@ class Replayer final : public WalVisitor {
     return {};
   }
   Status on_write(WriteKind kind, std::string_view key, std::string_view value) override {
-    if (!skip_) loader_.add(kind, key, value);
-    return {};
+    return skip_ ? Status() : loader_.add(kind, key, value);
   }
   Status on_ingest(const WalIngest& ingest) override {
     if (ingest.last_stamp <= flushed_.stamp) return {};  // the manifest knows
-    loader_.flush();
+    TM_TRY(loader_.flush());
     if (ingest.last_stamp <= last_.stamp || ingest.timestamp_ms < last_.timestamp_ms ||
         memtable_.entries() > 0)
       return fail(ErrorCode::kCorruption, "published segments up to " + ingest.last_stamp.hex() +
                                               " do not follow " + last_.stamp.hex());
+    // What cannot become part of the manifest is found before anything is removed.
+    TM_TRY(state_.apply(ingest_edit(ingest)));
     flushed_ = last_ = {ingest.last_stamp, ingest.timestamp_ms};
     ingests_.push_back(ingest_edit(ingest));
     return {};
   }
 
-  void flush() { loader_.flush(); }
+  Status flush() { return loader_.flush(); }
 
   const Head::Value& last() const { return last_; }
   // For the manifest, in order: published, but not yet known there.
@@ -116,6 +122,7 @@ class Replayer final : public WalVisitor {
  private:
   Memtable& memtable_;
   Memtable::Loader loader_;
+  ManifestState state_;
   Head::Value last_;
   Head::Value flushed_;
   std::vector<ManifestEdit> ingests_;
@@ -156,7 +163,7 @@ Result<ReplayedLog> replay(WalChain chain, Replayer& replayer) {
       if (bytes <= kCopyWholeBytes) all.emplace_back(payload);
       if (!limit) tail.push_back({payload, record->promised, record->end});
     }
-    replayer.flush();
+    if (auto flushed = replayer.flush(); !flushed) return fail_within(reader.path(), flushed.error());
     if (limit) continue;
     log.predecessor_end = reader.promised();
     for (const RecordView& record : tail) log.copies.emplace_back(record.payload);
@@ -289,7 +296,7 @@ Result<Recovered> recover(FileSystem& fs, Clock& clock, const std::string& dir, 
                             file_path(dir, FileType::kManifest, manifest->file_number())));
 
   auto memtable = std::make_shared<Memtable>();
-  Replayer replayer(*memtable, {state.flushed_stamp, state.flushed_timestamp_ms});
+  Replayer replayer(*memtable, state);
   TM_ASSIGN(ReplayedLog replayed, replay(std::move(chain), replayer));
   recovered.last = replayer.last();
 

@@ -60,10 +60,16 @@ Result<std::shared_ptr<const SegmentReader>> SegmentReader::open(FileSystem& fs,
   if (!in.ok() || own != meta)
     return fail(ErrorCode::kCorruption, path + " at offset " + std::to_string(footer->properties.offset) +
                                             ": the file is not the one that the manifest describes");
+  // What is looked for in this file, and what is not, goes by its description.
+  if (blocks == 0 || reader->index_.last_key(blocks - 1) != meta.largest_key)
+    return fail(ErrorCode::kCorruption, path + " at offset " + std::to_string(footer->index.offset) +
+                                            ": the index does not end where the description does");
+  reader->smallest_key_ = meta.smallest_key;
   if (footer->filter.size > 0) {
     TM_ASSIGN(reader->filter_, reader->read_block(footer->filter));
   }
-  reader->memory_bytes_ = reader->index_.memory_bytes() + reader->filter_.capacity() + sizeof(SegmentReader);
+  reader->memory_bytes_ = reader->index_.memory_bytes() + reader->filter_.capacity() +
+                          reader->smallest_key_.capacity() + sizeof(SegmentReader);
   cache.add_reserved(static_cast<int64_t>(reader->memory_bytes_));
   return std::shared_ptr<const SegmentReader>(std::move(reader));
 }
@@ -76,11 +82,16 @@ bool SegmentReader::may_contain(uint64_t hash) const {
   return filter_may_contain(filter_, hash);
 }
 
-Result<std::shared_ptr<const Block>> SegmentReader::decode(std::string_view sealed, uint64_t offset) const {
+Result<std::shared_ptr<const Block>> SegmentReader::decode(std::string_view sealed, size_t i) const {
+  const uint64_t offset = index_.place(i).offset;
   auto raw = unseal_block(sealed, salt_, offset);
   if (!raw) return damaged(offset, raw.error());
   auto block = Block::parse(std::move(*raw), kind_);
   if (!block) return damaged(offset, block.error());
+  // Searches and scans go from block to block as the index says.
+  const bool fits = index_.agrees(i, **block, kind_) &&
+                    (i > 0 || (*block)->lower_bound(smallest_key_, Versionstamp::max()) == 0);
+  if (!fits) return damaged(offset, {ErrorCode::kCorruption, "a block is not what the index says"});
   return block;
 }
 
@@ -90,7 +101,7 @@ Result<std::shared_ptr<const Block>> SegmentReader::block(size_t i, const Segmen
   if (options.memory_only) return fail(ErrorCode::kWouldBlock, "a block is not in memory");
   std::string sealed(place.size, '\0');
   TM_ASSIGN(const size_t n, file_->read_at(place.offset, sealed.data(), sealed.size()));
-  TM_ASSIGN(auto block, decode(std::string_view(sealed).substr(0, n), place.offset));
+  TM_ASSIGN(auto block, decode(std::string_view(sealed).substr(0, n), i));
   if (options.fill_cache) cache_.insert(cache_id_, place.offset, block);
   return block;
 }
@@ -107,8 +118,7 @@ Result<std::shared_ptr<const Block>> SegmentReader::block_through(Window& window
     TM_ASSIGN(const size_t n, file_->read_at(window.offset, window.bytes.data(), window.bytes.size()));
     window.bytes.resize(n);
   }
-  return decode(std::string_view(window.bytes).substr(place.offset - window.offset, place.size),
-                place.offset);
+  return decode(std::string_view(window.bytes).substr(place.offset - window.offset, place.size), i);
 }
 
 Result<std::optional<SegmentReader::Found>> SegmentReader::get(std::string_view key, uint64_t hash,

@@ -60,7 +60,7 @@ class SegmentReader {
  private:
   SegmentReader(BlockCache& cache, uint64_t cache_id) : cache_(cache), cache_id_(cache_id) {}
   Result<std::string> read_block(BlockPlace place) const;
-  Result<std::shared_ptr<const Block>> decode(std::string_view sealed, uint64_t offset) const;
+  Result<std::shared_ptr<const Block>> decode(std::string_view sealed, size_t i) const;
   std::unexpected<Error> damaged(uint64_t offset, const Error& error) const;
 
   BlockCache& cache_;
@@ -69,6 +69,7 @@ class SegmentReader {
   SegmentKind kind_ = SegmentKind::kLive;
   uint64_t salt_ = 0;
   SegmentIndex index_;
+  std::string smallest_key_;
   std::string filter_;
   size_t memory_bytes_ = 0;
 };
