@@ -90,10 +90,12 @@ class DatabaseImpl final : public Database, private WadingObserver {
         lock_(std::move(recovered.lock)),
         versions_(std::move(recovered.versions)),
         snapshots_(std::make_shared<SnapshotRegistry>(versions_->manifest_state().horizon)),
-        background_(
-            {options, &engine.clock(), &engine.executor(), versions_.get(), snapshots_.get(), engine.log()}),
-        pipeline_({options, &engine.clock(), &engine.executor(), versions_.get(), epoch_, recovered.last,
-                   std::move(recovered.wal), [this] { background_.schedule_flush(); }, engine.log()}) {
+        retention_clock_(clock_, versions_->manifest_state().retention_clock_ms, engine.log()),
+        background_({options, &clock_, &engine.executor(), versions_.get(), snapshots_.get(),
+                     &retention_clock_, engine.log()}),
+        pipeline_({options, &clock_, &engine.executor(), versions_.get(), &retention_clock_, epoch_,
+                   recovered.last, std::move(recovered.wal), [this] { background_.schedule_flush(); },
+                   engine.log()}) {
     background_.set_pipeline(&pipeline_);
   }
 
@@ -230,6 +232,7 @@ class DatabaseImpl final : public Database, private WadingObserver {
   std::unique_ptr<FileLock> lock_;
   const std::unique_ptr<VersionSet> versions_;
   const std::shared_ptr<SnapshotRegistry> snapshots_;
+  RetentionClock retention_clock_;
   Background background_;
   CommitPipeline pipeline_;
   Mutex close_mutex_;

@@ -33,7 +33,7 @@ Background::Background(Setup setup)
       versions_(*setup.versions),
       snapshots_(*setup.snapshots),
       log_(std::move(setup.log)),
-      retention_clock_(*setup.clock, versions_.manifest_state().retention_clock_ms, log_),
+      retention_clock_(*setup.retention_clock),
       retention_(options_.retention),
       history_max_bytes_(options_.history_max_bytes) {}
 

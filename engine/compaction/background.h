@@ -15,6 +15,7 @@
 #include "engine/io/executor.h"
 #include "engine/io/sync.h"
 #include "engine/mvcc/commit_pipeline.h"
+#include "engine/mvcc/retention_clock.h"
 #include "engine/mvcc/snapshot_registry.h"
 #include "engine/mvcc/version_set.h"
 
@@ -29,6 +30,7 @@ class Background {
     Executor* executor;
     VersionSet* versions;
     SnapshotRegistry* snapshots;
+    RetentionClock* retention_clock;
     LogSink log;
   };
   explicit Background(Setup setup);
@@ -88,7 +90,7 @@ class Background {
   SnapshotRegistry& snapshots_;
   const LogSink log_;
   CommitPipeline* pipeline_ = nullptr;
-  RetentionClock retention_clock_;
+  RetentionClock& retention_clock_;
 
   mutable Mutex mutex_;
   CondVar idle_;

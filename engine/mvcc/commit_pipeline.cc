@@ -36,6 +36,7 @@ CommitPipeline::CommitPipeline(Setup setup)
       clock_(*setup.clock),
       executor_(*setup.executor),
       versions_(*setup.versions),
+      retention_clock_(*setup.retention_clock),
       epoch_(setup.epoch),
       on_frozen_(std::move(setup.on_frozen)),
       log_(std::move(setup.log)),
@@ -183,7 +184,7 @@ void CommitPipeline::validate_one(CommitRequest& request, Batch& batch) {
   const Versionstamp stamp =
       used_up ? Versionstamp::max()
               : Versionstamp{next_versionstamp_number(last_.stamp.number, epoch_, wall_us), 0};
-  const int64_t timestamp_ms = std::max(last_.timestamp_ms, wall_us / 1000);
+  const int64_t timestamp_ms = std::max({last_.timestamp_ms, wall_us / 1000, retention_clock_.now_ms()});
   StagedTransaction transaction(batch.record, *state_, stamp, timestamp_ms);
   auto decision = request.run(transaction);
   CommitOutcome& outcome = request.outcome_;

@@ -22,6 +22,7 @@
 #include "engine/io/executor.h"
 #include "engine/io/sync.h"
 #include "engine/mvcc/head.h"
+#include "engine/mvcc/retention_clock.h"
 #include "engine/mvcc/version_set.h"
 #include "engine/options.h"
 #include "engine/transaction.h"
@@ -45,6 +46,7 @@ class CommitPipeline {
     Clock* clock;
     Executor* executor;
     VersionSet* versions;
+    RetentionClock* retention_clock;
     uint8_t epoch;
     Head::Value last;                 // of recovery
     std::unique_ptr<WalWriter> wal;   // started
@@ -131,6 +133,7 @@ class CommitPipeline {
   Clock& clock_;
   Executor& executor_;
   VersionSet& versions_;
+  RetentionClock& retention_clock_;
   const uint8_t epoch_;
   const std::function<void()> on_frozen_;
   const LogSink log_;

@@ -110,8 +110,11 @@ Result<std::shared_ptr<const Block>> SegmentReader::block_through(Window& window
                                                                   uint32_t window_bytes) const {
   const BlockPlace place = index_.place(i);
   if (place.offset < window.offset || place.offset + place.size > window.offset + window.bytes.size()) {
+    // No further than the blocks go: most segments of a small database are smaller than a window.
+    const BlockPlace last = index_.place(index_.count() - 1);
+    const uint64_t left = last.offset + last.size - place.offset;
     window.offset = place.offset;
-    window.bytes.resize(std::max<uint64_t>(place.size, window_bytes));
+    window.bytes.resize(std::max<uint64_t>(place.size, std::min<uint64_t>(window_bytes, left)));
     TM_ASSIGN(const size_t n, file_->read_at(window.offset, window.bytes.data(), window.bytes.size()));
     window.bytes.resize(n);
   }

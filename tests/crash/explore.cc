@@ -1,29 +1,117 @@
-// ./dev sim: runs seeds, one after the other, until time is up or something is wrong.
+// Random seeds in the simulated machine, until time is up or enough of them were run. ./dev sim
+//
+//     crash_explore [--seed S] [--minutes N] [--from S] [--seeds N] [--crash-point-in N]
+//
+// Ends with one line of what happened; the exit code is 1 if something is wrong.
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <chrono>
+#include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <string>
 
 #include "tests/crash/run.h"
+#include "tests/crash/store_run.h"
 
-using namespace tidemark;
+namespace tidemark::crash {
+namespace {
+
+// Every so many seeds a whole store is tried instead of a database.
+constexpr uint64_t kStoreEvery = 10;
+constexpr uint64_t kStoreCrashPointIn = 6;
+constexpr double kProgressSeconds = 10;
+
+volatile uint64_t seed_now = 0;
+
+// A broken assertion ends the process: say first which seed it was.
+void tell_seed(int signal) {
+  char text[64];
+  const int size = std::snprintf(text, sizeof text, "seed %llu ended the process\n",
+                                 static_cast<unsigned long long>(seed_now));
+  if (::write(STDOUT_FILENO, text, static_cast<size_t>(size)) < 0) std::_Exit(3);
+  std::signal(signal, SIG_DFL);
+  std::raise(signal);
+}
+
+double seconds_now() {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+}
+
+std::string run_seed(uint64_t seed, uint64_t crash_point_in, Tally& sum) {
+  seed_now = seed;
+  if (seed % kStoreEvery == 0) {
+    StoreRun run({.seed = seed, .crash_point_in = kStoreCrashPointIn});
+    std::string problem = run.go();
+    sum.add(run.tally());
+    return problem;
+  }
+  RunOptions options;
+  options.seed = seed;
+  options.crash_point_in = crash_point_in;
+  Run run(options);
+  std::string problem = run.go();
+  sum.add(run.tally());
+  return problem;
+}
+
+void tell(const Tally& sum, uint64_t violations) {
+  const auto n = [](uint64_t number) { return static_cast<unsigned long long>(number); };
+  std::printf(
+      "runs %llu, crash points %llu, power losses %llu, processes %llu, commits %llu, flushes %llu, "
+      "merges %llu, ingests %llu, writes refused %llu, clock jumps %llu, faults:",
+      n(sum.runs), n(sum.crash_points), n(sum.power_losses), n(sum.processes), n(sum.commits), n(sum.flushes),
+      n(sum.compactions), n(sum.ingests), n(sum.refused), n(sum.clock_jumps));
+  for (int op = 0; op < sim::kOps; ++op) {
+    if (sum.faults[static_cast<size_t>(op)] == 0) continue;
+    std::printf(" %s %llu,", sim::op_name(static_cast<sim::Op>(op)), n(sum.faults[static_cast<size_t>(op)]));
+  }
+  std::printf(" violations %llu\n", n(violations));
+  std::fflush(stdout);
+}
+
+}  // namespace
+}  // namespace tidemark::crash
 
 int main(int argc, char** argv) {
-  crash::RunOptions options;
-  uint64_t first = argc > 1 ? std::strtoull(argv[1], nullptr, 10) : 1;
-  uint64_t count = argc > 2 ? std::strtoull(argv[2], nullptr, 10) : 1;
-  crash::Tally sum;
-  for (uint64_t seed = first; seed < first + count; ++seed) {
-    options.seed = seed;
-    crash::Run run(options);
-    const std::string problem = run.go();
-    sum.add(run.tally());
-    if (!problem.empty()) {
-      std::printf("seed %lu: %s\n", seed, problem.c_str());
+  using namespace tidemark::crash;
+  CLI::App app("Crashes and faults in a simulated machine, from seeds");
+  uint64_t seed = 0, from = 1, seeds = UINT64_MAX;
+  uint64_t crash_point_in = RunOptions().crash_point_in;
+  double minutes = 0;
+  app.add_option("--seed", seed, "Run this seed alone, and show a hash of all that happened");
+  app.add_option("--minutes", minutes, "Run for so long");
+  app.add_option("--from", from, "The first seed");
+  app.add_option("--seeds", seeds, "Run so many");
+  app.add_option("--crash-point-in", crash_point_in,
+                 "Lose power at one in so many calls (part of what a seed says)");
+  CLI11_PARSE(app, argc, argv);
+  for (const int signal : {SIGABRT, SIGSEGV, SIGBUS, SIGFPE, SIGILL}) std::signal(signal, tell_seed);
+
+  Tally sum;
+  uint64_t violations = 0;
+  const auto one = [&](uint64_t which) {
+    const std::string problem = run_seed(which, crash_point_in, sum);
+    if (problem.empty()) return;
+    ++violations;
+    std::printf("seed %llu: %s\n", static_cast<unsigned long long>(which), problem.c_str());
+    std::fflush(stdout);
+  };
+  if (seed != 0) {
+    one(seed);
+    std::printf("hash %016llx\n", static_cast<unsigned long long>(sum.hash));
+  } else {
+    const double begun = seconds_now();
+    const double end = minutes > 0 ? begun + minutes * 60 : seeds == UINT64_MAX ? begun + 60 : 1e18;
+    double told = begun;
+    for (uint64_t i = 0; i < seeds && seconds_now() < end; ++i) {
+      one(from + i);
+      if (seconds_now() - told < kProgressSeconds) continue;
+      told = seconds_now();
+      tell(sum, violations);
     }
   }
-  std::printf(
-      "runs %lu, crash points %lu, processes %lu, power losses %lu, commits %lu, flushes %lu, compactions "
-      "%lu, ingests %lu, wal %lu manifest %lu refused %lu hash %lx\n",
-      sum.runs, sum.crash_points, sum.processes, sum.power_losses, sum.commits, sum.flushes, sum.compactions,
-      sum.ingests, sum.wal_rolls, sum.manifest_rolls, sum.refused, sum.hash);
+  tell(sum, violations);
+  return violations == 0 ? 0 : 1;
 }

@@ -1,5 +1,7 @@
 // The second entrance: finished segments with stamps given from outside.
-#include "tests/engine/database_test.h"
+#include <thread>
+
+#include "tests/engine/watched_database.h"
 
 namespace tidemark {
 namespace {
@@ -76,6 +78,45 @@ TEST_F(IngestTest, refuses_what_is_not_newer_than_the_head_and_leaves_no_files) 
   const auto names = engine_->file_system().list_dir(folder_ / "db");
   ASSERT_TRUE(names.has_value());
   for (const std::string& name : *names) EXPECT_FALSE(name.ends_with(".seg")) << name;
+}
+
+// A transaction that comes while the record of an ingest is being synced lies behind it, and must see it.
+class PublishingTest : public WatchedDatabaseTest {};
+
+TEST_F(PublishingTest, who_comes_behind_an_ingest_sees_it) {
+  open(small_options());
+  ASSERT_TRUE(put(db(), "key", "before").committed);
+  ASSERT_TRUE(db().flush().has_value());
+  const auto ingest = db().begin_ingest();
+  const uint64_t number = db().head().number + 1000;
+  ASSERT_TRUE(ingest->add("key", {number, 0}, "ingested").has_value());
+
+  Gate syncing, go_on;
+  fs_.set_hook([&](const WatchingFileSystem::Call& call) -> Status {
+    if (call.op == WatchingFileSystem::Op::kSync && call.path.ends_with(".wal")) {
+      syncing.open();
+      EXPECT_TRUE(go_on.wait());
+    }
+    return {};
+  });
+  CommitOutcome published;
+  std::thread publisher([&] { published = ingest->publish({number, 0}, db().head_timestamp_ms() + 5); });
+  EXPECT_TRUE(syncing.wait());
+  std::string seen;
+  Submitted behind([&](Transaction& t) -> Result<CommitRequest::Decision> {
+    TM_ASSIGN(const auto found, t.get("key"));
+    seen = found ? std::string(found->bytes) : "nothing";
+    return CommitRequest::Decision::kCommit;
+  });
+  db().submit(behind);
+  system_clock().sleep_us(20'000);  // it would have been validated long since
+  go_on.open();
+  publisher.join();
+  EXPECT_TRUE(behind.wait());
+  fs_.set_hook({});
+  EXPECT_TRUE(published.committed);
+  EXPECT_GT(behind.outcome().versionstamp, published.versionstamp);
+  EXPECT_EQ(seen, "ingested");
 }
 
 }  // namespace

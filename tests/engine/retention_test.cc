@@ -95,6 +95,56 @@ TEST_F(RetentionTest, a_jump_before_opening_ages_nothing_either) {
   EXPECT_EQ(at(first), "first");
 }
 
+TEST_F(RetentionTest, a_jump_before_the_first_flush_ages_nothing_either) {
+  const DatabaseOptions options = options_with(Retention::for_ms(10 * kHourMs));
+  open(options);
+  const Versionstamp first = set("first");
+  set("second");
+  database_.reset();
+  clock_.jump_wall_ms(5000 * kHourMs);
+  open(options);
+  settle();
+  EXPECT_EQ(at(first), "first");
+}
+
+// Commits share a timestamp while the clock is behind; time in which they did not exist yet must not age
+// them.
+TEST_F(RetentionTest, commits_made_while_the_clock_was_set_back_are_not_taken_for_older) {
+  open(options_with(Retention::for_ms(10 * kHourMs)));
+  set("before");
+  settle();
+  clock_.jump_wall_ms(-20 * kHourMs);
+  clock_.pass_ms(8 * kHourMs);
+  const Versionstamp first = set("first");
+  set("second");
+  clock_.jump_wall_ms(20 * kHourMs);
+  clock_.pass_ms(3 * kHourMs);
+  settle();
+  EXPECT_EQ(at(first), "first");
+  clock_.pass_ms(8 * kHourMs);
+  set("third");
+  settle();
+  EXPECT_EQ(at(first), "gone");
+}
+
+TEST_F(RetentionTest, a_clock_that_was_wrong_for_one_opening_ages_nothing) {
+  const DatabaseOptions options = options_with(Retention::for_ms(10 * kHourMs));
+  open(options);
+  set("before");
+  settle();
+  database_.reset();
+  clock_.jump_wall_ms(-500 * kHourMs);
+  open(options);
+  const Versionstamp first = set("first");
+  set("second");
+  settle();
+  database_.reset();
+  clock_.jump_wall_ms(500 * kHourMs);
+  open(options);
+  settle();
+  EXPECT_EQ(at(first), "first");
+}
+
 TEST_F(RetentionTest, time_that_passes_does_age_history_after_a_jump) {
   open(options_with(Retention::for_ms(2 * kHourMs)));
   const Versionstamp first = set("first");

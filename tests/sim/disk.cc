@@ -211,8 +211,8 @@ class Disk::Crash {
       done += size;
       if (!survives()) {
         if (random_.one_in(2)) continue;
-        for (char& c : sector) c = random_bit_ ? static_cast<char>(random_.next()) : '\0';
-        random_bit_ = !random_bit_;
+        const bool zeros = random_.one_in(2);
+        for (char& c : sector) c = zeros ? '\0' : static_cast<char>(random_.next());
       }
       Node::apply(bytes, Node::Write{offset, std::move(sector)});
     }
@@ -223,7 +223,6 @@ class Disk::Crash {
   const uint64_t sector_;
   uint64_t odds_ = 2;
   bool mostly_kept_ = false;
-  bool random_bit_ = false;
   std::unordered_map<const Node*, std::shared_ptr<Node>> copies_;
 };
 

@@ -10,11 +10,16 @@
 
 #include "engine/base/check.h"
 
+#ifdef __SANITIZE_ADDRESS__
+#include <sanitizer/common_interface_defs.h>
+#endif
+
 namespace tidemark::sim {
 namespace {
 
 constexpr size_t kStackBytes = size_t{512} << 10;
 constexpr int64_t kSwitchUs = 1;
+constexpr uint64_t kMostSwitches = 100'000'000;
 
 Scheduler* current_scheduler = nullptr;
 
@@ -44,9 +49,27 @@ class Stacks {
 };
 
 struct PooledStack {
-  boost::context::stack_context allocate() { return Stacks::take(); }
+  const void** bottom;  // told where it is
+  boost::context::stack_context allocate() {
+    const boost::context::stack_context stack = Stacks::take();
+    *bottom = static_cast<char*>(stack.sp) - stack.size;
+    return stack;
+  }
   void deallocate(boost::context::stack_context& stack) noexcept { Stacks::give_back(stack); }
 };
+
+// AddressSanitizer is told of each change of stacks.
+#ifdef __SANITIZE_ADDRESS__
+void leaving(void** frames, const void* to, size_t bytes) {
+  __sanitizer_start_switch_fiber(frames, to, bytes);
+}
+void arrived(void* frames, const void** from, size_t* bytes) {
+  __sanitizer_finish_switch_fiber(frames, from, bytes);
+}
+#else
+void leaving(void**, const void*, size_t) {}
+void arrived(void*, const void**, size_t*) {}
+#endif
 
 }  // namespace
 
@@ -54,16 +77,28 @@ class Fiber {
  public:
   explicit Fiber(std::function<void()> body)
       : body_(std::move(body)),
-        context_(std::allocator_arg, PooledStack(), [this](boost::context::fiber&& loop) {
+        context_(std::allocator_arg, PooledStack{&stack_}, [this](boost::context::fiber&& loop) {
+          arrived(nullptr, &loop_stack_, &loop_stack_bytes_);
           loop_ = std::move(loop);
           body_();
           body_ = nullptr;
           ended = true;
+          leaving(nullptr, loop_stack_, loop_stack_bytes_);
           return std::move(loop_);
         }) {}
 
-  void enter() { context_ = std::move(context_).resume(); }
-  void leave() { loop_ = std::move(loop_).resume(); }
+  void enter() {
+    void* frames = nullptr;
+    leaving(&frames, stack_, kStackBytes);
+    context_ = std::move(context_).resume();
+    arrived(frames, nullptr, nullptr);
+  }
+  void leave() {
+    void* frames = nullptr;
+    leaving(&frames, loop_stack_, loop_stack_bytes_);
+    loop_ = std::move(loop_).resume();
+    arrived(frames, &loop_stack_, &loop_stack_bytes_);
+  }
 
   bool ended = false;
   bool woken = false;
@@ -73,6 +108,9 @@ class Fiber {
   bool has_timer = false;
 
  private:
+  const void* stack_ = nullptr;
+  const void* loop_stack_ = nullptr;
+  size_t loop_stack_bytes_ = 0;
   std::function<void()> body_;
   boost::context::fiber loop_;
   boost::context::fiber context_;
@@ -112,7 +150,8 @@ void Scheduler::run(std::function<void()> main) {
 
 void Scheduler::resume(Fiber* fiber) {
   now_us_ += kSwitchUs;
-  ++switches_;
+  // Whatever is simulated ends long before.
+  TM_CHECK(++switches_ < kMostSwitches);
   running_ = fiber;
   fiber->enter();
   running_ = nullptr;

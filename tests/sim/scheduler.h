@@ -49,8 +49,6 @@ class Scheduler {
   // Since the start of the run; passes by itself, a little with each change of fibers.
   int64_t now_us() const { return now_us_; }
   Random& random() { return random_; }
-  // How often a fiber was made to run.
-  uint64_t switches() const { return switches_; }
 
   // A fiber that holds one must not wait.
   void spin_locked();

@@ -144,6 +144,11 @@ class Made(unittest.TestCase):
     def test_no_unused_header(self):
         self.breaks("no-unused-file", {"engine/base/lost.h": HEADER}, "engine/base/lost.h:1")
 
+    def test_overlay(self):
+        self.breaks("no-unused-file", {"tests/sim/overlay/engine/base/status.h": HEADER})
+        self.breaks("no-unused-file", {"tests/sim/overlay/engine/base/lost.h": HEADER},
+                    "tests/sim/overlay/engine/base/lost.h:1")
+
     def test_no_unused_source(self):
         self.breaks("no-unused-file", {"engine/base/lost.cc": "", "server/kv/lost.proto": ""},
                     "engine/base/lost.cc:1", "server/kv/lost.proto:1")

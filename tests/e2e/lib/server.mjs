@@ -183,9 +183,9 @@ export class Server {
 export const RUNTIMES = ["deno", "node"];
 
 export class Program {
-  // Runs programs/NAME.mjs under a runtime with its real client. `onEvent` gets each line that it tells.
-  constructor(runtime, name, args = [], { onEvent = () => {}, env = {}, file } = {}) {
-    const path = file ?? join(e2eFolder, "programs", `${name}.mjs`);
+  // Runs NAME.mjs of `folder` under a runtime with its real client. `onEvent` gets each line that it tells.
+  constructor(runtime, name, args = [], { onEvent = () => {}, env = {}, file, folder = join(e2eFolder, "programs") } = {}) {
+    const path = file ?? join(folder, `${name}.mjs`);
     const [command, before] = runtime === "deno"
       ? [denoBinary(), ["run", "--quiet", "--allow-all", "--unstable-kv", "--no-prompt", "--no-lock"]]
       : [process.execPath, ["--no-warnings"]];

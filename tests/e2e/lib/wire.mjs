@@ -187,6 +187,7 @@ const REQUEST_MS_MAX = 20_000;
 // A promise for one request; `start` gives what ends it when it takes too long.
 function inTime(start) {
   return new Promise((resolve, reject) => {
+    let stop = () => {};
     const timer = setTimeout(() => {
       reject(new Error("no answer in time"));
       stop();
@@ -195,7 +196,11 @@ function inTime(start) {
       clearTimeout(timer);
       then(value);
     };
-    const stop = start(settle(resolve), settle(reject));
+    try {
+      stop = start(settle(resolve), settle(reject));
+    } catch (error) {
+      settle(reject)(error);
+    }
   });
 }
 
@@ -302,6 +307,11 @@ export class Http2 {
         frames.end(error);
       });
       stream.on("end", () => frames.end(new Error("the watch ended")));
+      stream.on("close", () => {
+        const error = this.failed ?? new Error("the stream was closed");
+        reject(error);
+        frames.end(error);
+      });
       stream.end(body);
       return () => stream.destroy();
     });
