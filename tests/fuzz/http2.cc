@@ -177,9 +177,14 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const Seen seen = run_connection(make, events, small);
   check_output(seen.output);
   // With small limits it matters how much is answered before more comes.
-  if (!only_bytes || small || seen.failed) return 0;
-  const Seen other = run_connection(make, joined(events), small);
-  if (!other.failed) TM_CHECK(other.requests == seen.requests);
+  if (!only_bytes || small) return 0;
+  // What comes at once with something that ends a stream or the connection may not get to the Handler any
+  // more.
+  Seen other = run_connection(make, joined(events), small);
   check_output(other.output);
+  std::vector<std::string> requests = seen.requests;
+  std::ranges::sort(requests);
+  std::ranges::sort(other.requests);
+  TM_CHECK(std::ranges::includes(requests, other.requests));
   return 0;
 }
