@@ -221,10 +221,10 @@ Status check_unknown_wals(FileSystem& fs, const std::string& database_id, const 
 }
 
 void remove_leftovers(FileSystem& fs, const std::string& dir, const Listing& listing,
-                      const ManifestState& state, uint64_t manifest_number) {
+                      const ManifestState& state, const std::set<uint64_t>& wals, uint64_t manifest_number) {
   const auto remove = [&](const std::string& path) { (void)fs.remove(path).has_value(); };
   for (const auto& [number, path] : listing.wals)
-    if (number < state.oldest_wal) remove(path);
+    if (number < state.oldest_wal || !wals.contains(number)) remove(path);
   for (uint64_t number : listing.segments)
     if (!state.segments.contains(number)) remove(file_path(dir, FileType::kSegment, number));
   for (uint64_t number : listing.changes)
@@ -306,10 +306,11 @@ Result<Recovered> recover(FileSystem& fs, Clock& clock, const std::string& dir, 
         return fail(ErrorCode::kCorruption,
                     file_path(dir, FileType::kSegment, segment.meta.number) + " is missing");
 
-  // Leftovers go before the new file is begun: what lies beyond the newest file must be from this start
-  // alone.
-  for (const auto& [wal_number, path] : listing.wals)
-    if (!wals.contains(wal_number)) TM_TRY(fs.remove(path));
+  // Leftovers of other starts go before the new file is begun: what lies beyond the newest file must be from
+  // this start alone. Those below stay until the manifest is rolled: what it says may have been read back
+  // without ever having been durable, and the disk may still hold one that needs them.
+  for (auto it = listing.wals.upper_bound(state.newest_wal); it != listing.wals.end(); ++it)
+    TM_TRY(fs.remove(it->second));
   const uint64_t number = manifest->new_file_number();
   TM_ASSIGN(recovered.wal, WalWriter::create(fs, dir, database_id, number));
   uint64_t end = kLogHeaderBytes;
@@ -333,7 +334,7 @@ Result<Recovered> recover(FileSystem& fs, Clock& clock, const std::string& dir, 
   memtable->set_first_wal(follows ? state.oldest_wal : number);
   recovered.wal_files = follows ? wals.size() + 1 : 1;
 
-  remove_leftovers(fs, dir, listing, manifest->state(), manifest->file_number());
+  remove_leftovers(fs, dir, listing, manifest->state(), wals, manifest->file_number());
   if (log && memtable->entries() > 0)
     log(LogLevel::kInfo, dir + ": recovered " + std::to_string(memtable->commits().size()) +
                              " commits from " + std::to_string(wals.size()) + " WAL files");

@@ -43,8 +43,9 @@ class Stacks {
 
  private:
   static std::vector<boost::context::stack_context>& spare() {
-    static std::vector<boost::context::stack_context> stacks;
-    return stacks;
+    // Never destroyed, so that what it holds is not taken for lost.
+    static auto* const stacks = new std::vector<boost::context::stack_context>();
+    return *stacks;
   }
 };
 
