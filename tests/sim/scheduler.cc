@@ -27,24 +27,27 @@ Scheduler* current_scheduler = nullptr;
 class Stacks {
  public:
   static boost::context::stack_context take() {
-    if (!spare().empty()) {
-      auto stack = spare().back();
+    char* memory = nullptr;
+    if (spare().empty()) {
+      memory = static_cast<char*>(std::malloc(kStackBytes));
+      TM_CHECK(memory != nullptr);
+    } else {
+      memory = spare().back();
       spare().pop_back();
-      return stack;
     }
-    void* const memory = std::malloc(kStackBytes);
-    TM_CHECK(memory != nullptr);
     boost::context::stack_context stack;
     stack.size = kStackBytes;
-    stack.sp = static_cast<char*>(memory) + kStackBytes;
+    stack.sp = memory + kStackBytes;
     return stack;
   }
-  static void give_back(const boost::context::stack_context& stack) { spare().push_back(stack); }
+  static void give_back(const boost::context::stack_context& stack) {
+    spare().push_back(static_cast<char*>(stack.sp) - kStackBytes);
+  }
 
  private:
-  static std::vector<boost::context::stack_context>& spare() {
-    // Never destroyed, so that what it holds is not taken for lost.
-    static auto* const stacks = new std::vector<boost::context::stack_context>();
+  // Never destroyed, so that what it holds is not taken for lost.
+  static std::vector<char*>& spare() {
+    static auto* const stacks = new std::vector<char*>();
     return *stacks;
   }
 };
