@@ -148,9 +148,14 @@ void Model::settle(Versionstamp head) {
       blame("commit " + entries_.rbegin()->first.hex() + " was acknowledged and is lost");
     drop(std::prev(entries_.end()));
   }
-  for (auto& [stamp, entry] : entries_) {
+  for (auto it = entries_.begin(); it != entries_.end();) {
+    const auto next = std::next(it);
+    Entry& entry = it->second;
     entry.fate = Fate::kDurable;
-    if (entry.unseen) see(entry);
+    if (entry.unseen && it->first == head) see(entry);
+    // What committed above it got ahead of it, and it can come no more.
+    if (entry.unseen) drop(it);
+    it = next;
   }
   acknowledged_ = std::max(acknowledged_, head);
 }

@@ -83,6 +83,40 @@ TEST_F(RecoveryRegressionTest, a_log_file_that_never_began_is_in_nobodys_way) {
   EXPECT_FALSE(std::filesystem::exists(copy_ + "/900002.wal"));
 }
 
+class PowerLossRegressionTest : public WatchedDatabaseTest {
+ protected:
+  PowerLossRegressionTest() : WatchedDatabaseTest(true) {}
+};
+
+// A process reads back a manifest record whose sync failed, and acts on it; then power is lost.
+TEST_F(PowerLossRegressionTest, recovery_removes_no_file_that_the_manifest_on_the_disk_still_needs) {
+  open(small_options());
+  ASSERT_TRUE(put(db(), "key", "value").committed);
+  fs_.fail(Op::kSync, "MANIFEST", ErrorCode::kIo, 1);  // the first one brings the new log file
+  EXPECT_FALSE(db().flush().has_value());
+  database_.reset();
+  fs_.clear_faults();
+  int losses = 0;
+  const std::string lost = folder_ / "lost";
+  const auto engine = Engine::create({});
+  fs_.set_hook([&](const WatchingFileSystem::Call& call) -> Status {
+    if (call.op == Op::kOpen || call.op == Op::kRead) return {};
+    ++losses;
+    fs_.write_power_loss(dir_, lost);
+    const auto opened = Database::open(*engine, lost, small_options());
+    if (!opened)
+      ADD_FAILURE() << "before a call on " << call.path << ": " << opened.error().message;
+    else
+      EXPECT_EQ(get(*(*opened)->read(), "key"), "value");
+    std::filesystem::remove_all(lost);
+    return {};
+  });
+  const auto opened = try_open(dir_, small_options());
+  fs_.set_hook({});
+  EXPECT_TRUE(opened.has_value()) << opened.error().message;
+  EXPECT_GT(losses, 10);
+}
+
 class ForeignFolderRegressionTest : public RecoveryRegressionTest,
                                     public ::testing::WithParamInterface<std::vector<const char*>> {};
 
