@@ -39,7 +39,7 @@ INTERFACES = {"engine/options.h", "engine/snapshot.h", "engine/transaction.h"}
 PEERS = set()
 
 # What the server and the tools may include of the engine.
-PUBLIC_HEADERS = {"engine/database.h", "engine/options.h", "engine/snapshot.h", "engine/transaction.h"}
+PUBLIC_HEADERS = {"engine/database.h", "engine/history.h", "engine/options.h", "engine/snapshot.h", "engine/transaction.h"}
 PUBLIC_FOLDERS = ("engine/base/", "engine/io/")
 TOOLS_ALSO = ("engine/verify/",)
 
