@@ -12,8 +12,8 @@
 namespace tidemark::kv {
 
 // Appends `value` on one line. Whole numbers are written as digits; doubles always with a point or an
-// exponent ("1.0", "1e+21"), the shortest text that reads back as the same, -0 as "-0.0". Characters outside
-// ASCII stay as they are. Recurses as deep as `value` is nested. REQUIRES: no infinity, no NaN.
+// exponent ("1.0", "1e+21"), with the digits that it takes to read back as the same, -0 as "-0.0". Characters
+// outside ASCII stay as they are. Recurses as deep as `value` is nested. REQUIRES: no infinity, no NaN.
 void append_json(std::string& out, const boost::json::value& value);
 std::string to_json(const boost::json::value& value);
 
