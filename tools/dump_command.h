@@ -10,12 +10,12 @@ namespace tidemark::tools {
 
 struct DumpArguments {
   bool chosen = false;  // this subcommand was given
-  std::string data_dir;
-  std::string database;
+  std::string data_dir = {};
+  std::string database = {};
   bool all = false;
-  std::string at;
-  std::string prefix;
-  std::string output;
+  std::string at = {};
+  std::string prefix = {};
+  std::string output = {};
 };
 
 // Adds the subcommand. `arguments` must outlive `app`.

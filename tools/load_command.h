@@ -11,7 +11,7 @@ namespace tidemark::tools {
 
 struct LoadArguments {
   bool chosen = false;  // this subcommand was given
-  std::string data_dir;
+  std::string data_dir = {};
   std::string file = "-";  // "-": stdin
   std::string database = "default";
   uint64_t batch = 500;  // lines
