@@ -117,7 +117,7 @@ void make_formats(Seeds& seeds) {
   seeds.add("block", byte(6) + encode_segment_footer({{32, 100}, {132, 50}, {182, 60}}, 99));
 
   seeds.add("wal_record", byte(0) + some_group(5, 3));
-  seeds.add("wal_record", byte(0) + encode_ingest({{77, 3}, 12345, {meta, meta}}));
+  seeds.add("wal_record", byte(0) + encode_ingest({{77, 3}, 12345, {meta, meta}, {}, {}}));
   seeds.add("wal_record", byte(0) + byte(3));
   seeds.add("wal_record", byte(0) + byte(4) + some_group(5, 1));
   seeds.add("wal_record",
@@ -295,11 +295,11 @@ void make_hostile_files(Seeds& seeds) {
   wal({commit({kMaxNumber, UINT16_MAX}, kMs, {{"k", "1"}})});
   wal({commit({next, 1}, kMaxMs, {{"k", "1"}})});
   wal({commit({next, 1}, kMinMs, {{"k", "1"}})});
-  wal({commit({next, 0}, kMs, {}), encode_ingest({{next + 5, 3}, kMs, {}}),
+  wal({commit({next, 0}, kMs, {}), encode_ingest({{next + 5, 3}, kMs, {}, {}, {}}),
        commit({next + 6, 0}, kMs, {{"k", "1"}})});
   std::vector<SegmentMeta> metas;
   for (const auto& [number, segment] : seed.state.segments) metas.push_back(segment.meta);
-  wal({encode_ingest({{next, 0}, kMs, metas})});
+  wal({encode_ingest({{next, 0}, kMs, metas, {}, Versionstamp{next, 0}})});
   wal({byte(4) + byte(4) + byte(3)});
   wal({byte(4) + byte(3)});
 
