@@ -10,6 +10,9 @@
 //   token.create {databases? or all?, readOnly?, label?}   a token, with its secret as `token`
 //   token.list   {}                               {tokens: [a token...]}
 //   token.revoke {id}                             a token
+//   import.sqlite {file, database?}               what was taken (transfer_commands.cc)
+//   export.sqlite {file, database?, at?}          what was written; at: a versionstamp
+//   stats        {database?}                      what is in it (report_commands.cc)
 //
 // a database: {id, name, state, url, createdAt, deletedAt?, purgeAfter?}; state is creating, ready, deleted
 // or purging. a token: {id, label, databases ("all" or [{id, name?}...]), readOnly, createdAt}. Times are RFC

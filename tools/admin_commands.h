@@ -27,6 +27,10 @@ struct AdminCommand {
 
 // db.* and token.*
 std::span<const AdminCommand> store_commands();
+// import.sqlite and export.sqlite
+std::span<const AdminCommand> transfer_commands();
+// stats
+std::span<const AdminCommand> report_commands();
 
 // The database that the argument `database` names, or `default`; opened if need be, waiting for that. The
 // caller lets go of it before the command ends.

@@ -7,6 +7,7 @@
 #include "engine/base/mutant.h"
 #include "tools/admin_command.h"
 #include "tools/serve_command.h"
+#include "tools/transfer_command.h"
 
 namespace {
 
@@ -18,8 +19,7 @@ int complain(const tidemark::Error& error) {
   return error.code == tidemark::ErrorCode::kInvalidArgument ? kWrongArguments : kFailed;
 }
 
-int administer_store(const tidemark::tools::AdminArguments& arguments) {
-  const tidemark::Result<std::string> answer = tidemark::tools::run_admin_command(arguments);
+int tell(const tidemark::Result<std::string>& answer) {
   if (!answer) return complain(answer.error());
   std::fputs(answer->c_str(), stdout);
   return 0;
@@ -34,6 +34,8 @@ int run(int argc, char** argv) {
   CLI::App* const serve = add_serve_command(app, arguments);
   AdminArguments admin_arguments;
   add_admin_commands(app, admin_arguments);
+  TransferArguments transfer_arguments;
+  add_transfer_commands(app, transfer_arguments);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
@@ -42,12 +44,11 @@ int run(int argc, char** argv) {
     std::fprintf(stderr, "tidemark: %s (see tidemark --help)\n", error.what());
     return kWrongArguments;
   }
-  if (!admin_arguments.command.empty()) {
-    // The folder may stand before the command, too.
-    if (admin_arguments.data_dir.empty() && app.count("--data-dir") > 0)
-      admin_arguments.data_dir = arguments.data_dir;
-    return administer_store(admin_arguments);
-  }
+  // The folder may stand before the command, too.
+  for (std::string* data_dir : {&admin_arguments.data_dir, &transfer_arguments.data_dir})
+    if (data_dir->empty() && app.count("--data-dir") > 0) *data_dir = arguments.data_dir;
+  if (!admin_arguments.command.empty()) return tell(run_admin_command(admin_arguments));
+  if (!transfer_arguments.command.empty()) return tell(run_transfer_command(transfer_arguments));
   return run_serve_command(*serve, arguments);
 }
 
