@@ -27,6 +27,26 @@ json::object describe(const LevelStats& level) {
           {"tombstones", level.tombstones}};
 }
 
+// Only a server knows for how long history is kept: it is one of its settings.
+json::value describe(const Retention& retention, bool served) {
+  if (!served) return nullptr;
+  switch (retention.kind) {
+    case Retention::Kind::kNone:
+      return "none";
+    case Retention::Kind::kForever:
+      return "forever";
+    case Retention::Kind::kDuration:
+      break;
+  }
+  constexpr std::pair<int64_t, const char*> kUnits[] = {
+      {86'400'000, "d"}, {3'600'000, "h"}, {60'000, "m"}, {1000, "s"}};
+  for (const auto& [unit, name] : kUnits) {
+    if (retention.duration_ms > 0 && retention.duration_ms % unit == 0)
+      return json::value(std::to_string(retention.duration_ms / unit) + name);
+  }
+  return json::value(std::to_string(retention.duration_ms) + "ms");
+}
+
 json::object describe(const DatabaseReport& report) {
   const DatabaseStats& stats = report.stats;
   json::array levels;
@@ -83,6 +103,7 @@ Result<json::object> stats(const AdminContext& context, CommandArguments& argume
   TM_ASSIGN(const DatabaseReport report, report_database(hosted->database(), now_ms, progress));
   json::object out = describe(report);
   out["database"] = name;
+  out["retention"] = describe(context.host.retention(), !context.base_url.empty());
   return out;
 }
 

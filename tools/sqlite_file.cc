@@ -32,7 +32,7 @@ const char kSqliteExpiryIndex[] = "create index kv_expiration_ms_idx on kv (expi
 
 namespace {
 
-constexpr int kBusyMs = 5000;
+constexpr int kBusyMs = 2000;
 constexpr int kWatchSteps = 20'000;  // of SQLite's machine, between two calls of the watcher
 // Where the header says which journal a reader needs to know; 2: a WAL.
 constexpr off_t kReadVersionOffset = 19;
@@ -133,7 +133,12 @@ SqliteFile::~SqliteFile() {
 }
 
 std::unexpected<Error> SqliteFile::damaged(const std::string& what) const {
-  return fail(ErrorCode::kCorruption, path_ + " is damaged: " + what);
+  // Part of it may come from the file: one line, and not a long one.
+  constexpr size_t kMaxChars = 200;
+  std::string shown = what.substr(0, kMaxChars);
+  for (char& c : shown)
+    if (static_cast<uint8_t>(c) < ' ' || c == '\x7f') c = ' ';
+  return fail(ErrorCode::kCorruption, path_ + " is damaged: " + shown);
 }
 
 std::unexpected<Error> SqliteFile::failure(int code) const {

@@ -140,8 +140,10 @@ Status SqliteImport::verify() {
   doing_ = "checking the file: ";
   TM_ASSIGN(SqliteStatement check, file_->prepare("pragma quick_check(1)"));
   TM_ASSIGN(const bool row, check.step());
-  if (!row || check.bytes(0) != "ok") return file_->damaged(row ? std::string(check.bytes(0)) : "no check");
-  return {};
+  const std::string found(row ? check.bytes(0) : "");
+  if (found == "ok") return {};
+  // What was found stands in the last line.
+  return file_->damaged(found.substr(found.rfind('\n') + 1));
 }
 
 // A commit of expiries counts on its own, so the entries' may lie behind; nothing may lie above.

@@ -12,7 +12,7 @@ namespace tidemark::tools {
 // Is told from time to time in words; its error ends the transfer.
 using TransferProgress = std::function<Status(const std::string&)>;
 
-// Passes on what comes too often, a few times a second. One thread.
+// Passes on the first of what comes too often, then one a few times a second. One thread.
 class ProgressPacer {
  public:
   explicit ProgressPacer(const TransferProgress& progress) : progress_(progress) {}
@@ -29,7 +29,7 @@ class ProgressPacer {
  private:
   static constexpr std::chrono::milliseconds kPause{200};
   const TransferProgress& progress_;
-  std::chrono::steady_clock::time_point next_ = std::chrono::steady_clock::now() + kPause;
+  std::chrono::steady_clock::time_point next_{};
 };
 
 }  // namespace tidemark::tools

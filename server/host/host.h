@@ -88,6 +88,7 @@ class Host {
   Engine& engine() { return engine_; }
   // Of every database.
   const kv::Limits& limits() const { return options_.limits; }
+  const Retention& retention() const { return options_.database.retention; }
 
   // Those that are open now.
   std::vector<DatabaseRef> opened() const;
