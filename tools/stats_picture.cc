@@ -153,8 +153,9 @@ std::string draw_prefixes(const json::object& answer) {
          "), keys and values before compression\n" + bars.draw();
 }
 
-std::string backlog(const json::object& part, const char* what, const char* count) {
-  std::string out = std::to_string(number_in(part, count)) + " " + what;
+// `all`: what there is, in words.
+std::string backlog(const json::object& part, const std::string& all) {
+  std::string out = all;
   const uint64_t due = number_in(part, "due");
   out += ", " + std::to_string(due) + " due";
   if (due > 0) out += ", the oldest for " + human_ms(number_in(part, "lagMs"));
@@ -191,6 +192,8 @@ std::string stats_picture(const json::object& answer) {
   const json::object& head = object_in(answer, "head");
   const json::object& horizon = object_in(answer, "horizon");
   const json::object& entries = object_in(answer, "entries");
+  const json::object& expiry = object_in(answer, "expiry");
+  const json::object& queue = object_in(answer, "queue");
   const std::string time = text_in(head, "time");
   const uint64_t expired = number_in(answer, "entriesExpired");
   const json::value& age = field(horizon, "ageMs");
@@ -209,8 +212,9 @@ std::string stats_picture(const json::object& answer) {
       {"cost of history", history_cost(answer)},
       {"space amplification", factor_in(answer, "spaceAmplification")},
       {"write amplification", factor_in(answer, "writeAmplification")},
-      {"expiry", backlog(object_in(answer, "expiry"), "in the index", "indexEntries")},
-      {"queue", backlog(object_in(answer, "queue"), "messages", "messages")}};
+      {"expiry",
+       backlog(expiry, count_of(number_in(expiry, "indexEntries"), "index entry", "index entries"))},
+      {"queue", backlog(queue, count_of(number_in(queue, "messages"), "message", "messages"))}};
   if (const uint64_t unreadable = number_in(object_in(answer, "unreadableKeys"), "entries"))
     rows.emplace_back("foreign keys", std::to_string(unreadable) + " that are none of Deno KV's");
   size_t width = 0;

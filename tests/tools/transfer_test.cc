@@ -208,7 +208,7 @@ TEST_P(TransferTest, Stats) {
   const auto text = run({"stats"});
   ASSERT_TRUE(text.has_value());
   for (const char* part : {"database", "horizon", "versions per key", "level 0", "history", "\"users\"", "█",
-                           "1 messages, 1 due", "none of Deno KV's"}) {
+                           "1 message, 1 due", "none of Deno KV's"}) {
     EXPECT_NE(text->find(part), std::string::npos) << part << "\n" << *text;
   }
   expect_refusal({"stats", "--database", "none"}, ErrorCode::kNotFound, "none");
