@@ -8,7 +8,7 @@
 #include "server/kv/keyspace.h"
 #include "server/kv/queue_message.h"
 #include "server/kv/stored_value.h"
-#include "tools/first_key_part.h"
+#include "server/kv/tuple_key.h"
 #include "tools/keyspace_scan.h"
 
 namespace tidemark::tools {
@@ -35,7 +35,7 @@ class Reporter {
 
  private:
   template <class Add>
-  Status walk(char prefix, DatabaseReport::Part& sum, const Add& add) {
+  Status walk(char prefix, DatabaseReport::Sum& sum, const Add& add) {
     KeyspaceScan scan(database_, *snapshot_, prefix);
     for (;;) {
       TM_ASSIGN(const bool more, scan.next());
@@ -50,7 +50,7 @@ class Reporter {
     }
   }
 
-  static void count(DatabaseReport::Part& sum, const KeyspaceScan& entry) {
+  static void count(DatabaseReport::Sum& sum, const KeyspaceScan& entry) {
     ++sum.entries;
     sum.bytes += entry.key().size() - 1 + entry.value().size();
   }
@@ -75,14 +75,15 @@ class Reporter {
     TM_ASSIGN(const kv::StoredValue value, kv::parse_stored_value(entry.value()));
     if (value.expired_at(now_ms_)) ++out_.user_expired;
     const std::string_view key = entry.key().substr(1);
-    const size_t bytes = first_key_part_bytes(key);
-    if (bytes == 0) {
-      count(out_.unreadable, entry);
-      return {};
-    }
-    if (key.substr(0, bytes) != prefix_) {
+    // No part is the beginning of another.
+    if (prefix_sum_.entries == 0 || !key.starts_with(prefix_)) {
+      const std::optional<kv::KeyParts> parts = kv::decode_key(key);
+      if (!parts || parts->empty()) {
+        count(out_.unreadable, entry);
+        return {};
+      }
       end_prefix();
-      prefix_ = key.substr(0, bytes);
+      TM_ASSIGN(prefix_, kv::encode_key({parts->front()}));
     }
     count(prefix_sum_, entry);
     return {};
@@ -92,10 +93,10 @@ class Reporter {
     if (prefix_sum_.entries == 0) return;
     ++out_.prefixes;
     auto& largest = out_.largest;
-    if (largest.size() < DatabaseReport::kPrefixes || largest.back().part.bytes < prefix_sum_.bytes) {
+    if (largest.size() < DatabaseReport::kPrefixes || largest.back().sum.bytes < prefix_sum_.bytes) {
       const auto place = std::ranges::find_if(
-          largest, [&](const DatabaseReport::Prefix& one) { return one.part.bytes < prefix_sum_.bytes; });
-      largest.insert(place, {first_key_part_text(prefix_), prefix_sum_});
+          largest, [&](const DatabaseReport::Prefix& one) { return one.sum.bytes < prefix_sum_.bytes; });
+      largest.insert(place, {prefix_, prefix_sum_});
       if (largest.size() > DatabaseReport::kPrefixes) largest.pop_back();
     }
     prefix_sum_ = {};
@@ -107,7 +108,7 @@ class Reporter {
   ProgressPacer pacer_;
   DatabaseReport out_;
   std::string prefix_;  // the one being summed up
-  DatabaseReport::Part prefix_sum_;
+  DatabaseReport::Sum prefix_sum_;
 };
 
 std::optional<double> ratio(uint64_t part, uint64_t whole) {

@@ -15,14 +15,14 @@ namespace tidemark::tools {
 
 // Sizes are in bytes; those of keys and values are before compression.
 struct DatabaseReport {
-  struct Part {
+  struct Sum {
     uint64_t entries = 0;
     uint64_t bytes = 0;
   };
   // The client's entries whose keys have the same first part.
   struct Prefix {
-    std::string text;  // for people
-    Part part;
+    std::string part;  // a key of this part alone (server/kv/tuple_key.h)
+    Sum sum;
   };
   static constexpr size_t kPrefixes = 10;
 
@@ -31,16 +31,16 @@ struct DatabaseReport {
   Versionstamp horizon;
   DatabaseStats stats;
 
-  Part user;  // expired ones that were not deleted yet included
+  Sum user;  // expired ones that were not deleted yet included
   uint64_t user_expired = 0;
   std::vector<Prefix> largest;  // at most kPrefixes, by bytes, the largest first
   uint64_t prefixes = 0;        // how many there are
-  Part unreadable;              // entries whose keys are none of Deno KV's
+  Sum unreadable;               // entries whose keys are none of Deno KV's
 
-  Part expiry_index;
+  Sum expiry_index;
   uint64_t expiry_due = 0;    // index entries whose time has come
   int64_t expiry_lag_ms = 0;  // how long the oldest of them has waited
-  Part queue;
+  Sum queue;
   uint64_t queue_due = 0;    // messages whose time of delivery has come
   int64_t queue_lag_ms = 0;  // how long the oldest of them has waited
 

@@ -3,7 +3,8 @@
 #include <array>
 #include <boost/json.hpp>
 
-#include "server/connect/metadata.h"
+#include "engine/base/time_text.h"
+#include "server/kv/tuple_key.h"
 #include "tools/admin_commands.h"
 #include "tools/database_report.h"
 
@@ -16,8 +17,8 @@ json::value or_null(std::optional<double> number) {
   return number ? json::value(*number) : json::value(nullptr);
 }
 
-json::object describe(const DatabaseReport::Part& part) {
-  return {{"entries", part.entries}, {"bytes", part.bytes}};
+json::object describe(const DatabaseReport::Sum& sum) {
+  return {{"entries", sum.entries}, {"bytes", sum.bytes}};
 }
 
 json::object describe(const LevelStats& level) {
@@ -57,15 +58,15 @@ json::object describe(const DatabaseReport& report) {
   }
   json::array prefixes;
   for (const DatabaseReport::Prefix& one : report.largest) {
-    json::object prefix = describe(one.part);
-    prefix["prefix"] = one.text;
+    json::object prefix = describe(one.sum);
+    prefix["prefix"] = kv::key_form(one.part);
     prefixes.push_back(std::move(prefix));
   }
   json::object horizon = {{"versionstamp", report.horizon.hex()}};
   horizon["ageMs"] = stats.horizon_age_us ? json::value(*stats.horizon_age_us / 1000) : json::value(nullptr);
   json::object head = {{"versionstamp", report.head.hex()}};
   head["time"] = report.head_timestamp_ms == 0 ? json::value(nullptr)
-                                               : json::value(connect::format_time(report.head_timestamp_ms));
+                                               : json::value(format_time(report.head_timestamp_ms));
   return {{"head", std::move(head)},
           {"horizon", std::move(horizon)},
           {"diskBytes", report.disk_bytes()},

@@ -2,9 +2,8 @@
 // in its order already: the index by expiry ends in the keys, the queue's tables have their time first, and
 // entries lie in key order. So the parts are read one after the other, and nothing is sorted or kept.
 //
-// A mark with the lowest of all versionstamps goes first. Segments are published only if all their
-// versionstamps lie above the head; with this one that means: if nothing was ever committed, also while the
-// file was being read. The mark is a tombstone, which the next merge drops.
+// Whether the database is still as new as it was is looked at once more when nothing can be committed in
+// between any more.
 #include "tools/sqlite_import.h"
 
 #include <algorithm>
@@ -21,7 +20,6 @@ namespace {
 
 namespace json = boost::json;
 
-constexpr Versionstamp kFirstStamp{0, 1};
 // What denokv lets a client write, and the versionstamp that may come behind it.
 constexpr size_t kMaxKeyBytes = 2048 + 22;
 
@@ -263,15 +261,22 @@ Status SqliteImport::add_entries(Ingest& ingest, int64_t now_ms) {
 Result<SqliteImportCounts> SqliteImport::run(Database& database, int64_t now_ms) {
   doing_ = "importing: ";
   TM_ASSIGN(const int64_t newest, newest_version());
-  counts_.head = newest == 0 ? kFirstStamp : Versionstamp{static_cast<uint64_t>(newest), 0};
-  const std::unique_ptr<Ingest> ingest = database.begin_ingest();
-  TM_TRY(ingest->add(std::string(1, kv::kBookkeepingPrefix), kFirstStamp, std::nullopt));
+  counts_.head = {static_cast<uint64_t>(newest), 0};
+  const std::unique_ptr<Ingest> ingest = database.begin_ingest({.starts_history = true});
   TM_TRY(add_expiry_index(*ingest, now_ms));
   TM_TRY(add_messages(*ingest));
   TM_TRY(add_entries(*ingest, now_ms));
   TM_TRY(file_->check_unchanged());
-  doing_ = "publishing: ";
-  const CommitOutcome outcome = ingest->publish(counts_.head, std::max(now_ms, database.head_timestamp_ms()));
+  if (counts_.entries + counts_.messages == 0) {
+    counts_.head = database.head();
+    return counts_;
+  }
+  const CommitOutcome outcome = ingest->publish(
+      [&](const CommitPoint& head, const CommitPoint& next) -> Result<std::optional<CommitPoint>> {
+        if (head.stamp != Versionstamp::min())
+          return fail(ErrorCode::kInvalidArgument, "the database was written to while the file was read");
+        return CommitPoint{counts_.head, next.timestamp_ms};
+      });
   if (!outcome.status) return std::unexpected(outcome.status.error());
   return counts_;
 }

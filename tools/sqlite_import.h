@@ -22,7 +22,7 @@ struct SqliteImportCounts {
   uint64_t expired = 0;   // left out: their time had come
   uint64_t messages = 0;
   uint64_t being_delivered = 0;  // of the messages
-  Versionstamp head;             // what the database has come to
+  Versionstamp head;             // what the database has come to; min() if there was nothing to take
   int64_t earliest_expiry_ms = std::numeric_limits<int64_t>::max();
 };
 

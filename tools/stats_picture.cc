@@ -6,6 +6,8 @@
 #include <optional>
 #include <vector>
 
+#include "server/kv/json_text.h"
+
 namespace tidemark::tools {
 namespace {
 
@@ -136,6 +138,11 @@ std::string draw_levels(const json::object& answer) {
   return bars.draw();
 }
 
+std::string first_part(const json::object& prefix) {
+  const json::array& parts = array_in(prefix, "prefix");
+  return parts.empty() ? "" : kv::to_json(parts.front());
+}
+
 std::string draw_prefixes(const json::object& answer) {
   const json::object& prefixes = object_in(answer, "prefixes");
   const json::array& largest = array_in(prefixes, "largest");
@@ -145,7 +152,7 @@ std::string draw_prefixes(const json::object& answer) {
   for (const json::value& one : largest) {
     const json::object* prefix = one.if_object();
     if (prefix == nullptr) continue;
-    bars.rows.push_back({shortened(text_in(*prefix, "prefix"), kMaxLabel), number_in(*prefix, "bytes"),
+    bars.rows.push_back({shortened(first_part(*prefix), kMaxLabel), number_in(*prefix, "bytes"),
                          count_of(number_in(*prefix, "entries"), "entry", "entries")});
   }
   const uint64_t count = number_in(prefixes, "count");

@@ -95,7 +95,8 @@ Result<json::object> export_to_sqlite(const AdminContext& context, CommandArgume
     if (!stamp)
       return fail(ErrorCode::kInvalidArgument, "'" + *at + "' is no versionstamp: it has 20 hex digits");
     TM_ASSIGN(snapshot, database.pin(*stamp));
-    if (const std::optional<int64_t> us = versionstamp_unix_us(*stamp)) now_ms = std::min(now_ms, *us / 1000);
+    TM_ASSIGN(const CommitPoint then, database.last_commit(*stamp, INT64_MAX));
+    if (then.timestamp_ms != 0) now_ms = then.timestamp_ms;
   } else {
     snapshot = database.pin_head();
   }

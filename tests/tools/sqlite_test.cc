@@ -131,6 +131,7 @@ TEST_F(SqliteTest, KeepsEverything) {
     SCOPED_TRACE(reopened);
     if (reopened) store.reopen();
     EXPECT_EQ(store.database().head(), (Versionstamp{1000, 0}));
+    EXPECT_EQ(store.database().horizon(), (Versionstamp{1000, 0}));
     EXPECT_EQ(engine_lines(store.database(), kv::kUserPrefix).size(), 7u);
     const auto expect = [&](const std::string& key, const std::string& data, kv::Encoding encoding,
                             uint64_t version) {
@@ -288,6 +289,7 @@ TEST_F(SqliteTest, AnEmptyFileOfDenoLeavesTheDatabaseUsable) {
   const auto counts = import_file(path, store.database());
   ASSERT_TRUE(counts.has_value()) << counts.error().message;
   EXPECT_EQ(counts->entries + counts->messages, 0u);
+  EXPECT_EQ(counts->head, Versionstamp::min());
   store.set("a", "b");
   store.reopen();
   ASSERT_TRUE(store.database().compact().has_value());
@@ -522,7 +524,7 @@ TEST_F(SqliteTest, VersionstampsThatASqliteFileHasNoRoomFor) {
   const std::string stored = "\3x";
   ASSERT_TRUE(ingest->add("ua", {5, 0}, stored).has_value());
   ASSERT_TRUE(ingest->add("ub", {5, 7}, stored).has_value());
-  ASSERT_TRUE(ingest->publish({6, 1}, kNowMs).committed);
+  ASSERT_TRUE(ingest->publish({{6, 1}, kNowMs}).committed);
   const auto counts = export_file(store, folder_ / "cut");
   ASSERT_TRUE(counts.has_value()) << counts.error().message;
   EXPECT_EQ(counts->cut_versionstamps, 1u);
@@ -531,7 +533,7 @@ TEST_F(SqliteTest, VersionstampsThatASqliteFileHasNoRoomFor) {
 
   const auto more = store.database().begin_ingest();
   ASSERT_TRUE(more->add("uc", {uint64_t{1} << 63, 0}, stored).has_value());
-  ASSERT_TRUE(more->publish({uint64_t{1} << 63, 0}, kNowMs).committed);
+  ASSERT_TRUE(more->publish({{uint64_t{1} << 63, 0}, kNowMs}).committed);
   const auto refused = export_file(store, folder_ / "large");
   ASSERT_FALSE(refused.has_value());
   EXPECT_EQ(refused.error().code, ErrorCode::kInvalidArgument);
