@@ -163,6 +163,11 @@ void Store::committed(const WritePlan& plan) {
   if (watch_hub_.watched()) plan.for_each_key([this](std::string_view key) { watch_hub_.notify(key); });
 }
 
+void Store::changed_widely(int64_t earliest_expiry_ms) {
+  if (earliest_expiry_ms != 0) expiry_.note(earliest_expiry_ms);
+  if (watch_hub_.watched()) watch_hub_.notify_all();
+}
+
 int64_t Store::now_ms() const {
   const int64_t reading = std::max(clock_.wall_us() / 1000, database_.head_timestamp_ms());
   int64_t last = last_now_ms_.load(std::memory_order_relaxed);

@@ -85,6 +85,12 @@ class Store {
     database_.submit(request);
   }
 
+  Database& database() { return database_; }
+  Clock& clock() { return clock_; }
+  // Something that went past this store has changed many keys, which expire from `earliest_expiry_ms` on (0:
+  // never), and is head now.
+  void changed_widely(int64_t earliest_expiry_ms);
+
   WatchHub& watch_hub() { return watch_hub_; }
   // Deletes what has expired once it is polled.
   ExpirySweeper& expiry() { return expiry_; }
