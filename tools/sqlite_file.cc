@@ -133,11 +133,11 @@ SqliteFile::~SqliteFile() {
 }
 
 std::unexpected<Error> SqliteFile::damaged(const std::string& what) const {
-  // Part of it may come from the file: one line, and not a long one.
+  // Part of it may come from the file: one line of plain text, and not a long one.
   constexpr size_t kMaxChars = 200;
   std::string shown = what.substr(0, kMaxChars);
   for (char& c : shown)
-    if (static_cast<uint8_t>(c) < ' ' || c == '\x7f') c = ' ';
+    if (c < ' ' || c > '~') c = ' ';
   return fail(ErrorCode::kCorruption, path_ + " is damaged: " + shown);
 }
 

@@ -1,7 +1,7 @@
 // import.sqlite and export.sqlite.
+#include <algorithm>
 #include <array>
 #include <boost/json.hpp>
-#include <filesystem>
 
 #include "server/host/database_name.h"
 #include "tools/admin_commands.h"

@@ -1,6 +1,7 @@
 // `tidemark import`, `export` and `stats` on stores that are being served and on stores that are not.
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <boost/json.hpp>
 #include <filesystem>
 #include <fstream>
@@ -214,6 +215,27 @@ TEST_P(TransferTest, Stats) {
     EXPECT_NE(text->find(part), std::string::npos) << part << "\n" << *text;
   }
   expect_refusal({"stats", "--database", "none"}, ErrorCode::kNotFound, "none");
+}
+
+// Those who use the database already: the sweep of what expires, and watches.
+TEST_P(TransferTest, AServerNoticesWhatHasComeIn) {
+  if (!GetParam()) return;
+  const std::string path = make_file();
+  const auto hosted = host_->open_and_wait("default");
+  ASSERT_TRUE(hosted.has_value());
+  kv::Store& store = (*hosted)->store();
+  ASSERT_TRUE(
+      test::polled_until([&] { host_->poll(); }, [&] { return store.expiry().next_ms() == INT64_MAX; }));
+  struct Counting final : kv::WatchHub::Watcher {
+    void changed() override { ++times; }
+    std::atomic<int> times{0};
+  } watcher;
+  store.watch_hub().add(watcher, {"some key"});
+  run_json({"import", "--from-sqlite", path});
+  EXPECT_GT(watcher.times, 0);
+  store.watch_hub().remove(watcher, {"some key"});
+  EXPECT_GT(store.expiry().next_ms(), now_ms());
+  EXPECT_LE(store.expiry().next_ms(), now_ms() + kHourMs);
 }
 
 // What is opened for a command keeps its history, whatever the server's setting is.
