@@ -12,6 +12,7 @@
 #include "engine/mvcc/point_read.h"
 #include "engine/mvcc/scan_cursor.h"
 #include "engine/mvcc/snapshot_registry.h"
+#include "engine/recovery/fork.h"
 #include "engine/recovery/recovery.h"
 
 namespace tidemark {
@@ -169,6 +170,15 @@ class DatabaseImpl final : public Database, private WadingObserver {
     }
   }
 
+  Status fork(const std::string& path, Versionstamp at) override {
+    TM_ASSIGN(const auto pinned, pin(at));
+    if (at > versions_->manifest_state().flushed_stamp) TM_TRY(flush());
+    TM_ASSIGN(const CommitPoint last, history().floor(at, INT64_MAX));
+    // The horizon need not be a commit.
+    return fork_files(*versions_, {std::max(last.stamp, std::min(at, horizon())), last.timestamp_ms},
+                      retention_clock_.now_ms(), path);
+  }
+
   void set_retention(const Retention& retention) override { background_.set_retention(retention); }
   void set_history_max_bytes(std::optional<uint64_t> max_bytes) override {
     background_.set_history_max_bytes(max_bytes);
@@ -212,6 +222,8 @@ class DatabaseImpl final : public Database, private WadingObserver {
     }
     for (const HistoryRun& run : state->version->history)
       for (const SegmentRef& segment : run.segments) add(stats.history, segment);
+    for (const SharedRun& run : state->version->shared)
+      for (const SegmentRef& segment : run.segments) add(stats.shared, segment);
     for (const auto& [number, meta] : versions_->manifest_state().changes)
       stats.change_file_bytes += meta.file_bytes;
     if (const std::optional<int64_t> moment_us = versionstamp_unix_us(horizon()))

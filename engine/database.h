@@ -61,6 +61,7 @@ struct DatabaseStats : DatabaseCounters {
   uint64_t wal_bytes = 0;        // written to the newest WAL file
   std::vector<LevelStats> live;  // by level, level 0 first
   LevelStats history;
+  LevelStats shared;  // with the database that this is a fork of
   uint64_t change_file_bytes = 0;
   // How long ago the moment was that the horizon names; nothing while it stands at the very beginning,
   // or at a stamp that came from elsewhere.
@@ -105,8 +106,8 @@ class Ingest {
   virtual ~Ingest() = default;
   // Keys ascending, of one key the newest first; no value: a tombstone.
   virtual Status add(std::string_view key, Versionstamp stamp, std::optional<std::string_view> value) = 0;
-  // Begins another part, whose keys ascend from the start. Its versions must be newer than those that earlier
-  // parts have of their keys, one version for each.
+  // Begins another part, whose keys ascend from the start. None of its versions may be older than any of the
+  // parts before, and each key has one.
   virtual Status begin_part() = 0;
 
   // Publishes. `last` becomes the head (at or above every stamp added). The outcome is as a commit's;
@@ -170,6 +171,13 @@ class Database {
   virtual Result<std::shared_ptr<Snapshot>> pin(Versionstamp at) = 0;
   // Pins head.
   virtual std::shared_ptr<Snapshot> pin_head() = 0;
+
+  // Makes another database, in the folder `path` (its parent must exist, itself not), that holds what this
+  // one held at `at`, which becomes its head, with all history from the horizon on, and an id and an epoch of
+  // its own. The two share files and are independent of each other. Takes no longer for a large database than
+  // for a small one, but for the flush of what is not in segments yet. kBeyondHorizon; kInvalidArgument if no
+  // epoch is left for it. After a crash the folder may be there without being a database.
+  virtual Status fork(const std::string& path, Versionstamp at) = 0;
 
   virtual void set_retention(const Retention& retention) = 0;
   // The ceiling on history segments, in bytes; nothing: none. When it is exceeded the horizon moves, and what

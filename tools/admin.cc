@@ -12,8 +12,9 @@ namespace tidemark::tools {
 Result<std::string> Admin::run(std::string_view command, std::string_view arguments, LineSink& lines) {
   static const std::vector<AdminCommand> all = [] {
     std::vector<AdminCommand> commands;
-    std::ranges::copy(store_commands(), std::back_inserter(commands));
-    std::ranges::copy(dump_commands(), std::back_inserter(commands));
+    for (const auto& group :
+         {store_commands(), pitr_commands(), dump_commands(), transfer_commands(), report_commands()})
+      std::ranges::copy(group, std::back_inserter(commands));
     return commands;
   }();
   const auto place = std::ranges::find(all, command, &AdminCommand::name);

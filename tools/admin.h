@@ -11,10 +11,20 @@
 //   token.list   {}                               {tokens: [a token...]}
 //   token.revoke {id}                             a token
 //   dump         {database?, at?, prefix?}        the lines of a dump; {database, versionstamp, time,
-//   entries,
-//                                                 deletions}; `prefix` is the text of a key as JSON
+//                                                 entries, deletions}; `prefix` is the text of a key as JSON
 //   load.batch   {database?, lines, firstLine?}   {entries, deletions, transactions, versionstamp?, header,
 //                                                 end?: {entries, deletions}}; see server/dump/load.h
+//   pitr.list    {database?, start?, end?, limit?}  a line for each point, "<versionstamp>\t<time>"; {points}
+//   pitr.info    {database?}                      what can be read, and what it costs
+//   pitr.diff    {database?, from, to, prefix?}   a line with both moments, one for each key; counts
+//   pitr.rewind  {database?, moment, prefix?, queues?, dryRun?}   what was changed
+//   pitr.checkout {database?, moment or "latest"}
+//   pitr.fork    {database?, moment, newName}     the new database
+//   db.retention {database?, retention?, historyMaxBytes?}   without: as the server is told
+//   compact      {database?}                      sizes before and after
+//   import.sqlite {file, database?}               what was taken (transfer_commands.cc)
+//   export.sqlite {file, database?, at?}          what was written; at: a versionstamp
+//   stats        {database?}                      what is in it (report_commands.cc)
 //
 // a database: {id, name, state, url, createdAt, deletedAt?, purgeAfter?}; state is creating, ready, deleted
 // or purging. a token: {id, label, databases ("all" or [{id, name?}...]), readOnly, createdAt}. Times are RFC

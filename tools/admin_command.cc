@@ -201,7 +201,8 @@ void add_admin_commands(CLI::App& app, AdminArguments& arguments) {
 
 Result<std::string> administer(const std::string& data_dir, std::string_view command,
                                std::string_view arguments, LineSink& lines) {
-  StoreAccess store(data_dir, command == "db.create" || command == "token.create");
+  StoreAccess store(data_dir,
+                    command == "db.create" || command == "token.create" || command == "import.sqlite");
   Result<std::string> answer = store.run(command, arguments, lines);
   const Status closed = store.close();
   if (answer && !closed) return fail_within("it is done, but", closed.error());

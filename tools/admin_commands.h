@@ -29,6 +29,12 @@ struct AdminCommand {
 std::span<const AdminCommand> store_commands();
 // dump and load.batch
 std::span<const AdminCommand> dump_commands();
+// import.sqlite and export.sqlite
+std::span<const AdminCommand> transfer_commands();
+// stats
+std::span<const AdminCommand> report_commands();
+// pitr.*, compact
+std::span<const AdminCommand> pitr_commands();
 
 // The database that the argument `database` names, or `default`; opened if need be, waiting for that. The
 // caller lets go of it before the command ends.

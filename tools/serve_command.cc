@@ -125,9 +125,8 @@ ServeOptions check_serve_arguments(const ServeArguments& arguments, Settings& se
   if (!arguments.sqlite_path.empty()) {
     settings.refuse("sqlite-path",
                     {ErrorCode::kInvalidArgument,
-                     "this version cannot import denokv's SQLite file yet, and keeps its own data in "
-                     "--data-dir; to move in, serve an empty --data-dir beside your denokv and copy the "
-                     "entries with a Deno program (list() on the one, set() on the other)"});
+                     "a SQLite file is not served; to move in, run tidemark import --from-sqlite FILE "
+                     "--data-dir DIR once, then serve that --data-dir"});
     return options;
   }
   for (const char* ignored : {"num-workers", "atomic-write-batch-timeout-ms"}) {

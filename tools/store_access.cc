@@ -42,6 +42,8 @@ Result<std::string> StoreAccess::run(std::string_view command, std::string_view 
   host::HostOptions options;
   options.data_dir = data_dir_;
   options.create_if_missing = create_if_missing_;
+  // How long history is kept is the server's to say: what is opened here for a moment loses nothing.
+  options.database.retention = Retention::forever();
   options.open_at_start = 0;
   const int64_t deadline_us = engine_->clock().monotonic_us() + kHolderWaitUs;
   while (host_ == nullptr) {

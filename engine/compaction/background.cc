@@ -1,6 +1,7 @@
 #include "engine/compaction/background.h"
 
 #include <algorithm>
+#include <vector>
 
 #include "engine/format/file_names.h"
 
@@ -15,7 +16,9 @@ uint64_t input_bytes(const CompactionPlan& plan) {
   const auto add = [&sum](const std::vector<SegmentRef>& segments) {
     for (const SegmentRef& segment : segments) sum += segment->meta().file_bytes;
   };
-  if (plan.kind == CompactionPlan::Kind::kMergeLive) {
+  if (plan.kind == CompactionPlan::Kind::kOwnShared) {
+    add(plan.upper);
+  } else if (plan.kind == CompactionPlan::Kind::kMergeLive) {
     add(plan.upper);
     add(plan.lower);
   } else if (plan.kind == CompactionPlan::Kind::kMergeHistory) {
@@ -198,6 +201,7 @@ Status Background::compact_once(Side side, bool& more) {
       cursors_[plan.level] = plan.upper.back()->meta().smallest_key;
   } else {
     plan = pick_history(*state->version, options_, horizon);
+    if (plan.kind == CompactionPlan::Kind::kNone) plan = pick_shared(*state->version, horizon, full);
     if (plan.kind == CompactionPlan::Kind::kNone && full) plan = pick_history_fully(*state->version);
     if (plan.kind == CompactionPlan::Kind::kNone && changes_below(manifest, horizon))
       plan.kind = CompactionPlan::Kind::kTrimChanges;
@@ -253,8 +257,10 @@ Status Background::wait_idle() {
 }
 
 Status Background::compact_fully() {
-  // Live first: its merges add to history.
-  for (const Side side : {Side::kLive, Side::kHistory}) {
+  // What is shared becomes the deepest level. Then live: its merges add to history.
+  std::vector<Side> sides = {Side::kLive, Side::kHistory};
+  if (!versions_.acquire()->version->shared.empty()) sides.insert(sides.begin(), Side::kHistory);
+  for (const Side side : sides) {
     {
       MutexLock lock(mutex_);
       merging(side).full_wanted = true;

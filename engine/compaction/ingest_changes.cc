@@ -22,8 +22,10 @@ void IngestChanges::Round::add(std::string_view key, Versionstamp stamp, bool to
 }
 
 void IngestChanges::Round::sort() {
-  if (!std::ranges::is_sorted(entries, {}, &Entry::stamp))
-    std::ranges::stable_sort(entries, {}, &Entry::stamp);
+  const auto before = [](const Entry& a, const Entry& b) {
+    return a.stamp != b.stamp ? a.stamp < b.stamp : a.offset < b.offset;
+  };
+  if (!std::ranges::is_sorted(entries, before)) std::ranges::sort(entries, before);
 }
 
 void IngestChanges::Round::halve() {

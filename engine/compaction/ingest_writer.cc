@@ -27,6 +27,11 @@ Status IngestWriter::add(std::string_view key, Versionstamp stamp, std::optional
   Part& part = *parts_.back();
   if (part.any && compare_entries(part.last_key, part.last_stamp, key, stamp) >= 0)
     return fail(ErrorCode::kInvalidArgument, "entries to ingest are out of order");
+  // Level 0 is ordered by the largest stamps of its segments.
+  if (stamp < least_)
+    return fail(ErrorCode::kInvalidArgument,
+                "a later part of an ingest holds a version that is older than the "
+                "parts before it");
   // History of several parts would overlap within one run.
   if (parts_.size() > 1 && part.any && part.last_key == key)
     return fail(ErrorCode::kInvalidArgument, "only the first part of an ingest may hold older versions");
@@ -43,6 +48,7 @@ Status IngestWriter::begin_part() {
   if (!part.any) return {};
   TM_TRY(part.live.finish());
   TM_TRY(part.history.finish());
+  least_ = largest_;
   parts_.push_back(std::make_unique<Part>(versions_, options_));
   return {};
 }

@@ -23,8 +23,8 @@ class IngestWriter {
   // Removes what it wrote, unless release() was called.
   ~IngestWriter();
 
-  // kInvalidArgument unless keys of a part ascend and stamps of one key descend, in a part behind the first
-  // without older versions.
+  // kInvalidArgument unless keys of a part ascend and stamps of one key descend; in a part behind the first,
+  // unless each key has one version, none older than any of the parts before.
   Status add(std::string_view key, Versionstamp stamp, std::optional<std::string_view> value);
   Status begin_part();
   bool empty() const { return !any_entries_; }
@@ -53,6 +53,7 @@ class IngestWriter {
   IngestChanges changes_;
   std::string changes_path_;
   Versionstamp largest_;
+  Versionstamp least_;  // that the part under way may hold
   bool any_entries_ = false;
 };
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <initializer_list>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -152,6 +153,86 @@ Status merge_history(const JobContext& context, const CompactionPlan& plan) {
   return publish(context, edit, {&history});
 }
 
+// Only what is at or below a ceiling, forwards; what superseded it beyond the ceiling did so in another line
+// of history.
+class CeilingIterator final : public EntryIterator {
+ public:
+  CeilingIterator(std::unique_ptr<EntryIterator> base, Versionstamp ceiling)
+      : base_(std::move(base)), ceiling_(ceiling) {}
+
+  bool seek(std::string_view key, Versionstamp stamp) override {
+    base_->seek(key, stamp);
+    return show();
+  }
+  bool next() override {
+    base_->next();
+    return show();
+  }
+  bool seek_before(std::string_view) override { return end(); }
+  bool prev() override { return end(); }
+
+ private:
+  bool show() {
+    while (base_->valid() && base_->stamp() > ceiling_) base_->next();
+    if (!base_->valid()) return base_->status() ? end() : error(base_->status().error());
+    key_ = base_->key();
+    value_ = base_->value();
+    stamp_ = base_->stamp();
+    superseded_ = base_->superseded() > ceiling_ ? Versionstamp::max() : base_->superseded();
+    tombstone_ = base_->tombstone();
+    return valid_ = true;
+  }
+
+  const std::unique_ptr<EntryIterator> base_;
+  const Versionstamp ceiling_;
+};
+
+// Nothing is beneath what is shared, so it goes to the deepest level, which is empty, and to a run of
+// history.
+Status own_shared(const JobContext& context) {
+  const auto state = context.versions.acquire();
+  const Version& version = *state->version;
+  TM_CHECK(version.live[kLevels - 1].empty());
+  SegmentReadOptions read;
+  read.fill_cache = false;
+  read.read_ahead_bytes = kReadAheadBytes;
+  std::vector<std::unique_ptr<EntryIterator>> sources;
+  ManifestEdit edit;
+  for (const SharedRun& run : version.shared) {
+    sources.push_back(
+        std::make_unique<CeilingIterator>(std::make_unique<RunIterator>(run.segments, read), run.ceiling));
+    for (const SegmentRef& s : run.segments) edit.removed_segments.push_back(s->meta().number);
+  }
+  OutputFiles live(context.versions, context.options, SegmentKind::kLive, context.options.segment_bytes);
+  OutputFiles history(context.versions, context.options, SegmentKind::kHistory,
+                      context.options.segment_bytes);
+  MergingIterator merged(std::move(sources));
+  std::string key;
+  std::optional<Versionstamp> newer;  // the version of `key` met before
+  for (merged.seek({}, Versionstamp::max()); merged.valid(); merged.next()) {
+    if (context.stopping.load(std::memory_order_relaxed))
+      return fail(ErrorCode::kShutdown, "a merge was given up");
+    if (merged.key() != key) {
+      key = merged.key();
+      newer.reset();
+    }
+    // What superseded the newest may be gone: a tombstone that had nothing beneath it.
+    const Versionstamp superseded = std::min(merged.superseded(), newer.value_or(Versionstamp::max()));
+    newer = merged.stamp();
+    if (superseded == merged.stamp() || droppable(superseded, context.horizon)) continue;
+    if (superseded == Versionstamp::max() && merged.tombstone()) continue;
+    OutputFiles& to = superseded == Versionstamp::max() ? live : history;
+    TM_TRY(to.add(merged.key(), merged.stamp(), superseded, merged.tombstone(), merged.value()));
+  }
+  TM_TRY(merged.status());
+  TM_TRY(live.finish());
+  TM_TRY(history.finish());
+  add_outputs(edit, live, kLevels - 1);
+  add_history(edit, history);
+  add_horizon(edit, context);
+  return publish(context, edit, {&live, &history});
+}
+
 }  // namespace
 
 Status flush_memtable(const JobContext& context, const Memtable& memtable, uint64_t oldest_wal) {
@@ -197,6 +278,8 @@ Status run_plan(const JobContext& context, const CompactionPlan& plan) {
       return merge_live(context, plan);
     case CompactionPlan::Kind::kMergeHistory:
       return merge_history(context, plan);
+    case CompactionPlan::Kind::kOwnShared:
+      return own_shared(context);
     case CompactionPlan::Kind::kTrimChanges:
       break;
     case CompactionPlan::Kind::kDropHistory:

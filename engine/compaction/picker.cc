@@ -16,6 +16,8 @@ constexpr uint64_t kSmallRunBytes = uint64_t{1} << 20;
 // Tombstones are worth a merge of their own when they are this share of a segment's entries.
 constexpr uint64_t kTombstoneShareDivisor = 2;
 constexpr uint64_t kWadingMin = 4096;
+// A fork writes anew what it shares when its own live segments are this share of it.
+constexpr uint64_t kOwnShareDivisor = 4;
 
 CompactionPlan merge_down(const Version& version, size_t level, std::vector<SegmentRef> upper) {
   CompactionPlan plan;
@@ -149,6 +151,21 @@ CompactionPlan pick_live_fully(const Version& version) {
   size_t level = 0;
   while (version.live[level].empty()) ++level;
   return merge_down(version, level, version.live[level]);
+}
+
+CompactionPlan pick_shared(const Version& version, Versionstamp horizon, bool full) {
+  CompactionPlan plan;
+  // What is written goes beneath everything.
+  if (version.shared.empty() || !version.live[kLevels - 1].empty()) return plan;
+  uint64_t own = 0;
+  for (size_t level = 0; level < kLevels; ++level) own += version.live_bytes(level);
+  bool passed = true;
+  for (const SharedRun& run : version.shared) passed &= run.ceiling <= horizon;
+  if (!full && !passed && own * kOwnShareDivisor < version.shared_bytes()) return plan;
+  plan.kind = Kind::kOwnShared;
+  for (const SharedRun& run : version.shared)
+    plan.upper.insert(plan.upper.end(), run.segments.begin(), run.segments.end());
+  return plan;
 }
 
 CompactionPlan pick_history_fully(const Version& version) {

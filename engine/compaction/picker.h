@@ -20,6 +20,8 @@ struct CompactionPlan {
     kMergeHistory,  // merge the runs `runs` into one
     kMergeLive,     // merge `upper` of `level` with `lower` of `level` + 1
     kMoveLive,      // `upper` of `level` goes to `level` + 1 as it is
+    kOwnShared,     // write `upper`, all that is shared with another database, anew: to the deepest level and
+                    // to history
   } kind = Kind::kNone;
   size_t level = 0;
   std::vector<SegmentRef> upper;
@@ -40,6 +42,10 @@ CompactionPlan pick_history(const Version& version, const DatabaseOptions& optio
 // already.
 CompactionPlan pick_live_fully(const Version& version);
 CompactionPlan pick_history_fully(const Version& version);
+
+// Of what is shared with another database: kOwnShared when it should be written anew, since that is asked for
+// (`full`), or this database's own part has grown, or the horizon has left the other one's behind.
+CompactionPlan pick_shared(const Version& version, Versionstamp horizon, bool full);
 
 // How full a level is; 1 and above asks for a merge.
 double level_score(const Version& version, const DatabaseOptions& options, size_t level);

@@ -21,6 +21,7 @@ enum Tag : uint64_t {
   kAddedChanges = 11,
   kRemovedChanges = 12,
   kNewestWal = 13,
+  kSharedSegment = 14,
 };
 
 }  // namespace
@@ -53,8 +54,9 @@ std::string encode_manifest_edit(const ManifestEdit& edit) {
   if (edit.retention_clock_ms)
     put_varint(out, kRetentionClock), put_le64(out, static_cast<uint64_t>(*edit.retention_clock_ms));
   for (const PlacedSegment& segment : edit.added_segments) {
-    put_varint(out, kAddedSegment);
+    put_varint(out, segment.ceiling ? kSharedSegment : kAddedSegment);
     put_varint(out, segment.place);
+    if (segment.ceiling) put_stamp(out, *segment.ceiling);
     put_segment_meta(out, segment.meta);
   }
   for (uint64_t number : edit.removed_segments) put_varint(out, kRemovedSegment), put_varint(out, number);
@@ -97,9 +99,11 @@ Result<ManifestEdit> decode_manifest_edit(std::string_view bytes) {
       case kRetentionClock:
         edit.retention_clock_ms = static_cast<int64_t>(in.le64());
         break;
-      case kAddedSegment: {
+      case kAddedSegment:
+      case kSharedSegment: {
         PlacedSegment segment;
         segment.place = in.varint();
+        if (tag == kSharedSegment) segment.ceiling = read_stamp(in);
         segment.meta = read_segment_meta(in);
         edit.added_segments.push_back(std::move(segment));
         break;

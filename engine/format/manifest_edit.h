@@ -14,10 +14,13 @@
 
 namespace tidemark {
 
-// Where a segment stands. Live: level 0 and deeper. History: the number of its run.
+// Where a segment stands. Live: level 0 and deeper. History: the number of its run. With a ceiling, it was
+// taken over from the database that this one is a fork of, whatever its kind, and lies beneath all others:
+// only its versions up to there count, and `place` is the number of its run.
 struct PlacedSegment {
   uint64_t place = 0;
   SegmentMeta meta;
+  std::optional<Versionstamp> ceiling = {};
   bool operator==(const PlacedSegment&) const = default;
 };
 

@@ -64,7 +64,7 @@ Status ManifestState::apply(const ManifestEdit& edit) {
     if (next.segments.erase(number) == 0)
       return broken_rule("segment " + std::to_string(number) + " is removed without being there");
   for (const PlacedSegment& added : edit.added_segments) {
-    if (added.meta.kind == SegmentKind::kLive && added.place >= kLevels)
+    if (added.meta.kind == SegmentKind::kLive && !added.ceiling && added.place >= kLevels)
       return broken_rule("a level does not exist");
     if (added.meta.file_bytes > kMaxFileBytes)
       return broken_rule("segment " + std::to_string(added.meta.number) + " is larger than any file");
@@ -83,12 +83,14 @@ Status ManifestState::apply(const ManifestEdit& edit) {
     for (const auto& [number, segment] : next.segments)
       if (segment.meta.kind == SegmentKind::kHistory || segment.place > 0) sorted.push_back(&segment);
     std::sort(sorted.begin(), sorted.end(), [](const PlacedSegment* a, const PlacedSegment* b) {
+      if (a->ceiling != b->ceiling) return a->ceiling < b->ceiling;
       if (a->meta.kind != b->meta.kind) return a->meta.kind < b->meta.kind;
       return a->place != b->place ? a->place < b->place : a->meta.smallest_key < b->meta.smallest_key;
     });
     for (size_t i = 1; i < sorted.size(); ++i) {
       const PlacedSegment &a = *sorted[i - 1], &b = *sorted[i];
-      if (a.meta.kind == b.meta.kind && a.place == b.place && a.meta.largest_key >= b.meta.smallest_key)
+      if (a.ceiling == b.ceiling && a.meta.kind == b.meta.kind && a.place == b.place &&
+          a.meta.largest_key >= b.meta.smallest_key)
         return broken_rule(
             "segments " + std::to_string(a.meta.number) + " and " + std::to_string(b.meta.number) + " of " +
             (a.meta.kind == SegmentKind::kLive ? "level " : "run ") + std::to_string(a.place) + " overlap");
@@ -115,12 +117,11 @@ ManifestEdit ManifestState::as_snapshot() const {
 }
 
 Result<std::unique_ptr<Manifest>> Manifest::create(FileSystem& fs, const std::string& dir,
-                                                   const std::string& database_id, uint64_t epoch,
-                                                   int64_t now_ms) {
+                                                   const std::string& database_id,
+                                                   const ManifestEdit& contents) {
   std::unique_ptr<Manifest> manifest(new Manifest(fs, dir));
   manifest->database_id_ = database_id;
-  manifest->state_.epoch = epoch;
-  manifest->state_.retention_clock_ms = now_ms;
+  TM_TRY(manifest->state_.apply(contents));
   TM_TRY(manifest->roll());
   return manifest;
 }

@@ -39,11 +39,10 @@ struct ManifestState {
 // The manifest file on disk. One thread at a time.
 class Manifest {
  public:
-  // A new database: writes the first manifest and CURRENT. `now_ms`: where the clock that ages history
-  // starts.
+  // A new database: writes the first manifest, with these contents, and CURRENT.
   static Result<std::unique_ptr<Manifest>> create(FileSystem& fs, const std::string& dir,
-                                                  const std::string& database_id, uint64_t epoch,
-                                                  int64_t now_ms);
+                                                  const std::string& database_id,
+                                                  const ManifestEdit& contents);
   // Reads what CURRENT names. Nothing is written before roll().
   static Result<std::unique_ptr<Manifest>> open(FileSystem& fs, const std::string& dir);
 

@@ -59,6 +59,18 @@ Result<std::optional<PointRead>> read_point(const ReadState& state, std::string_
     if (found && visible(found->stamp, found->superseded, at) && (!best || found->stamp > best->stamp))
       best = std::move(found);
   }
+  for (const SharedRun& run : version.shared) {
+    // What is this database's own is newer than all that it shares.
+    if (best && best->stamp > run.ceiling) continue;
+    const SegmentFile* segment = covering(run.segments, key);
+    if (segment == nullptr) continue;
+    const SegmentMeta& meta = segment->meta();
+    const Versionstamp then = run.reads_at(at);
+    if (meta.min_stamp > then || (run.history && meta.max_superseded <= then)) continue;
+    TM_ASSIGN(std::optional<Found> found, read_segment(*segment, key, hash, then, options));
+    if (found && visible(found->stamp, found->superseded, then) && (!best || found->stamp > best->stamp))
+      best = std::move(found);
+  }
   if (!best || best->tombstone) return std::nullopt;
   return PointRead{best->value, best->stamp, std::move(best->owner)};
 }
@@ -78,6 +90,9 @@ bool live_may_contain(const Version& version, size_t from_level, std::string_vie
       return true;
     }
   }
+  for (const SharedRun& run : version.shared)
+    if (const SegmentFile* segment = covering(run.segments, key); segment != nullptr && may(*segment))
+      return true;
   return false;
 }
 

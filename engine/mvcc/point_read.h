@@ -22,7 +22,8 @@ struct PointRead {
 Result<std::optional<PointRead>> read_point(const ReadState& state, std::string_view key, Versionstamp at,
                                             const SegmentReadOptions& options);
 
-// Whether any live segment may hold an entry of the key. May read filters from disk; true on any error.
+// Whether any live segment from a level on, or what is shared with another database, may hold an entry of the
+// key. May read filters from disk; true on any error.
 bool live_may_contain(const Version& version, size_t from_level, std::string_view key, uint64_t hash);
 
 }  // namespace tidemark

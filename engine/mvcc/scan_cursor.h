@@ -34,14 +34,20 @@ class ScanCursor final : public Cursor {
 
  private:
   void add_sources();
-  void add_run(const SortedRun& run, bool history);
+  // A source, and where in time this scan reads it.
+  struct Source {
+    std::unique_ptr<EntryIterator> entries;
+    Versionstamp at;
+  };
+
+  void add_run(const SortedRun& run, bool history, Versionstamp at);
   Status position();
   Status leave_key();
   Result<bool> settle_on_key();
   bool in_range(std::string_view key) const;
   // Puts one source at the version of the current key that the read sees: true if it has one. Otherwise the
   // source stands beyond the key in the direction of the scan.
-  bool find_visible(EntryIterator& source);
+  bool find_visible(const Source& source);
   bool step(EntryIterator& source) { return ++steps_, reverse_ ? source.prev() : source.next(); }
   Status check(const EntryIterator& source) const;
 
@@ -52,11 +58,11 @@ class ScanCursor final : public Cursor {
   const bool reverse_;
   const ReadOptions options_;
 
-  std::vector<std::unique_ptr<EntryIterator>> sources_;
+  std::vector<Source> sources_;
   bool positioned_ = false;
-  EntryIterator* best_ = nullptr;       // stands on the entry given out
-  std::string key_;                     // the current key
-  std::vector<EntryIterator*> on_key_;  // sources that stand on the current key, best_ among them
+  EntryIterator* best_ = nullptr;      // stands on the entry given out
+  std::string key_;                    // the current key
+  std::vector<const Source*> on_key_;  // sources that stand on the current key, best_ among them
   uint64_t steps_ = 0;
   uint64_t skipped_ = 0;  // keys not given out
   WadingObserver* const observer_;

@@ -34,6 +34,12 @@ uint64_t run_bytes(const SortedRun& run) {
   return sum;
 }
 
+uint64_t Version::shared_bytes() const {
+  uint64_t sum = 0;
+  for (const SharedRun& run : shared) sum += run_bytes(run.segments);
+  return sum;
+}
+
 uint64_t Version::history_bytes() const {
   uint64_t sum = 0;
   for (const HistoryRun& run : history) sum += run_bytes(run.segments);

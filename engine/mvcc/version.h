@@ -1,6 +1,7 @@
 // The segments of a database at one moment, and with its memtables all that a read needs.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <memory>
@@ -33,14 +34,25 @@ struct HistoryRun {
   Versionstamp max_superseded;
 };
 
+// Segments taken over from the database that this one is a fork of. They lie beneath all others; of their
+// versions those up to the ceiling count, which a read sees as if it were one at the ceiling at most.
+struct SharedRun {
+  SortedRun segments;
+  Versionstamp ceiling;
+  bool history = false;  // of that database; else live
+  Versionstamp reads_at(Versionstamp at) const { return std::min(at, ceiling); }
+};
+
 // Immutable.
 struct Version {
   // Level 0: newest first, may overlap. Deeper levels: sorted runs, each older than the one above, key by
   // key.
   std::array<SortedRun, kLevels> live;
   std::vector<HistoryRun> history;  // in no order
+  std::vector<SharedRun> shared;    // in no order; empty but for forks
   uint64_t live_bytes(size_t level) const { return run_bytes(live[level]); }
   uint64_t history_bytes() const;
+  uint64_t shared_bytes() const;
 };
 
 // Immutable but for the active memtable, which one writer fills.

@@ -50,10 +50,16 @@ void VersionSet::switch_memtable(std::shared_ptr<Memtable> next) {
 std::shared_ptr<const Version> VersionSet::build_version(const ManifestState& state) {
   auto version = std::make_shared<Version>();
   std::map<uint64_t, HistoryRun> runs;
+  std::map<std::pair<Versionstamp, uint64_t>, SharedRun> shared;
   for (const auto& [number, placed] : state.segments) {
     SegmentRef& segment = segments_[number];
     if (segment == nullptr) segment = open_segment(placed.meta);
-    if (placed.meta.kind == SegmentKind::kLive) {
+    if (placed.ceiling) {
+      SharedRun& run = shared[{*placed.ceiling, placed.place}];
+      run.ceiling = *placed.ceiling;
+      run.history = placed.meta.kind == SegmentKind::kHistory;
+      run.segments.push_back(segment);
+    } else if (placed.meta.kind == SegmentKind::kLive) {
       version->live[placed.place].push_back(segment);
     } else {
       HistoryRun& run = runs[placed.place];
@@ -75,6 +81,10 @@ std::shared_ptr<const Version> VersionSet::build_version(const ManifestState& st
   for (auto& [id, run] : runs) {
     std::sort(run.segments.begin(), run.segments.end(), by_key);
     version->history.push_back(std::move(run));
+  }
+  for (auto& [id, run] : shared) {
+    std::sort(run.segments.begin(), run.segments.end(), by_key);
+    version->shared.push_back(std::move(run));
   }
   return version;
 }

@@ -260,7 +260,11 @@ Result<std::unique_ptr<Manifest>> open_or_create_manifest(FileSystem& fs, Clock&
   if (listing.current) return Manifest::open(fs, dir);
   // Also of a folder that was there: whoever made it may have failed to do so.
   TM_TRY(fs.sync_dir(parent_dir(dir)));
-  return Manifest::create(fs, dir, random_bytes(16), 1, clock.wall_us() / 1000);
+  ManifestEdit empty;
+  empty.epoch = 1;
+  // Where the clock that ages history starts.
+  empty.retention_clock_ms = clock.wall_us() / 1000;
+  return Manifest::create(fs, dir, random_bytes(16), empty);
 }
 
 }  // namespace

@@ -28,7 +28,7 @@ struct Recovered {
 
 // Opens the database in `dir`, creating it if it is missing and that is asked for. Nothing is written to a
 // folder that is not ours, and nothing is removed before everything that counts was read.
-Result<Recovered> recover(FileSystem& file_system, Clock& clock, const std::string& dir, bool create_if_missing,
-                          OpenSegments& open_segments, const LogSink& log);
+Result<Recovered> recover(FileSystem& file_system, Clock& clock, const std::string& dir,
+                          bool create_if_missing, OpenSegments& open_segments, const LogSink& log);
 
 }  // namespace tidemark

@@ -4,6 +4,7 @@
 //   make     record kCreating; folder; record kReady; directory
 //   delete   record kDeleted; directory; the database closes when its last user lets go
 //   purge    record kPurging; wait for the last user; folder away, file by file; no record
+//   fork     record kPurging; folder of linked files; record kReady; directory
 //
 // A crash leaves a kCreating record, which the next start completes, or a kPurging one, which the next purge
 // completes. No folder is ever without a record.
@@ -240,6 +241,37 @@ Result<size_t> Host::purge_deleted(int64_t deleted_before_ms) {
   }
   TM_TRY(first);
   return purged;
+}
+
+// Until its files are complete the new one is recorded as one that is being removed: that is what becomes of
+// it after a crash.
+Result<DatabaseRecord> Host::fork_database(const std::string& name, const kv::Moment& moment,
+                                           const std::string& new_name) {
+  TM_ASSIGN(const DatabaseRef source, open_and_wait(name));
+  MutexLock lock(mutex_);
+  TM_TRY(check_open());
+  TM_TRY(check_free(new_name));
+  DatabaseRecord record;
+  record.id = random_uuid();
+  record.state = DatabaseState::kPurging;
+  record.created_at_ms = record.deleted_at_ms = engine_.clock().wall_us() / 1000;
+  record.name = new_name;
+  TM_TRY(catalog_->put(record));
+  add_slot(record);
+  Status made = source->database().fork(dir_of(record.id), moment.stamp);
+  DatabaseRecord ready = record;
+  ready.state = DatabaseState::kReady;
+  ready.deleted_at_ms = 0;
+  if (made) made = catalog_->put(ready);
+  if (!made) {
+    (void)remove(record).has_value();
+    return fail_within("the database " + quoted(new_name) + " was not made", made.error());
+  }
+  slots_.at(record.id)->revive();
+  publish();
+  log("made the database " + quoted(new_name) + " with id " + record.id.text() + " from " + quoted(name) +
+      " at " + kv::describe(moment));
+  return ready;
 }
 
 Result<DatabaseRecord> Host::database(const std::string& name) const {

@@ -93,6 +93,7 @@ class Host {
   Engine& engine() { return engine_; }
   // Of every database.
   const kv::Limits& limits() const { return options_.limits; }
+  const Retention& retention() const { return options_.database.retention; }
 
   // Those that are open now.
   std::vector<DatabaseRef> opened() const;
@@ -154,6 +155,10 @@ class Host {
   // How long history is kept from now on; nothing: as the store's options say.
   Result<DatabaseRecord> set_retention(const std::string& name, std::optional<Retention> retention,
                                        std::optional<uint64_t> history_max_bytes);
+  // A new database that holds what this one held at that moment, with its history; they share files, and are
+  // independent of each other from then on. kBeyondHorizon; kInvalidArgument if the name will not do.
+  Result<DatabaseRecord> fork_database(const std::string& name, const kv::Moment& moment,
+                                       const std::string& new_name);
   // What the database shows when the store is served read-only; nothing: head. kBeyondHorizon if that cannot
   // be read.
   Result<DatabaseRecord> check_out(const std::string& name, std::optional<kv::Moment> moment);

@@ -4,7 +4,9 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 
+#include "engine/base/status.h"
 #include "engine/base/versionstamp.h"
 #include "server/kv/request.h"
 
@@ -15,7 +17,19 @@ namespace tidemark::kv {
 inline constexpr size_t kQueueKeyBytes = 1 + 8 + Versionstamp::kBytes + 4;
 std::string queue_key(int64_t deliver_at_ms, Versionstamp enqueued, uint32_t index);
 
+struct QueueKey {
+  int64_t deliver_at_ms = 0;  // milliseconds since 1970
+  Versionstamp enqueued;
+  uint32_t index = 0;
+};
+// kCorruption if it is none.
+Result<QueueKey> parse_queue_key(std::string_view key);
+
 // Appends the stored form.
 void append_queue_message(std::string& out, const Enqueue& enqueue);
+
+// The deadline is in the key, and 0 here. All views point into `bytes`. kCorruption if they break the
+// format's rules, kNewerFormat if a newer version wrote them.
+Result<Enqueue> parse_queue_message(std::string_view bytes);
 
 }  // namespace tidemark::kv

@@ -138,9 +138,11 @@ async function verify() {
   for (const entry of entries) entry.versionstamp = stamps.get(hex(entry.encoded));
   const choose = makeChooser(7);
 
+  // From a file @deno/kv gives bytes as a Buffer.
+  const plain = (value) => globalThis.Buffer?.isBuffer(value) ? Uint8Array.from(value) : value;
   const sameEntry = (got, wanted) => {
     expect(same([...got.key], wanted.key), `the key is ${show(got.key)} instead of ${show(wanted.key)}`);
-    expect(same(got.value, wanted.value),
+    expect(same(plain(got.value), wanted.value),
       `${wanted.kind} of ${show(wanted.key)} is ${show(got.value)} instead of ${show(wanted.value)}`);
     expect(got.versionstamp === wanted.versionstamp,
       `versionstamp of ${show(wanted.key)}: ${got.versionstamp}, not ${wanted.versionstamp}`);
@@ -230,7 +232,7 @@ async function verify() {
   });
   await test("a key that is too long is refused", async () => {
     const error = await failure((async () => await kv.set(["k".repeat(2100)], 1))());
-    expect(/too large|2048|limit/i.test(String(error)), String(error));
+    expect(/too large|too\s?long|2048|limit/i.test(String(error)), String(error));
   });
   kv.close();
 }

@@ -5,34 +5,11 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 
+import { sameBytesAsExpected } from "../lib/expected.mjs";
 import { makeFolder, Server, TOKEN } from "../lib/server.mjs";
-import { Http1, Http2, Session } from "../lib/wire.mjs";
+import { Http1, Http2 } from "../lib/wire.mjs";
 
 const ENTRIES = { deno: 100_800, node: 20_000 };
-
-// Compares every byte that the server holds with expected.bin (see programs/dataset.mjs).
-async function sameBytes(transport, expected, count) {
-  const session = await Session.open(transport, TOKEN);
-  let at = 0, entries = 0;
-  const take = (length) => expected.subarray(at, (at += length));
-  const equal = (what, got, wanted) => {
-    if (!got.equals(wanted)) {
-      throw new Error(`entry ${entries}: ${what} is ${got.toString("hex").slice(0, 200)} instead of ` +
-        wanted.toString("hex").slice(0, 200));
-    }
-  };
-  for await (const entry of session.scan()) {
-    if (at >= expected.length) throw new Error(`more than ${entries} entries; then ${entry.key.toString("hex")}`);
-    equal("the key", entry.key, take(take(4).readUInt32LE()));
-    equal("the encoding", Buffer.from([entry.encoding]), take(1));
-    equal("the versionstamp", Buffer.from(entry.versionstamp, "hex"), take(10));
-    equal("the value", entry.value, take(take(4).readUInt32LE()));
-    entries++;
-  }
-  if (at !== expected.length) throw new Error(`only ${entries} entries, ${expected.length - at} bytes are missing`);
-  if (entries !== count) throw new Error(`${entries} entries instead of ${count}`);
-  transport.close();
-}
 
 export default async function dataset(suite) {
   const runtime = suite.name.split("-")[1];
@@ -44,11 +21,11 @@ export default async function dataset(suite) {
   let server = await Server.start(dataDir);
   await program("load");
   const expected = readFileSync(join(scratch, "expected.bin"));
-  await suite.test("byte for byte over HTTP/1.1", () => sameBytes(new Http1(server.url), expected, count));
+  await suite.test("byte for byte over HTTP/1.1", () => sameBytesAsExpected(new Http1(server.url), TOKEN, expected, count));
   await server.kill();
 
   server = await Server.start(dataDir);
-  await suite.test("byte for byte over HTTP/2 after SIGKILL", () => sameBytes(new Http2(server.url), expected, count));
+  await suite.test("byte for byte over HTTP/2 after SIGKILL", () => sameBytesAsExpected(new Http2(server.url), TOKEN, expected, count));
   await program("verify");
   const end = await server.end();
   await suite.test("SIGTERM ends the server with exit code 0", () => {
@@ -56,6 +33,6 @@ export default async function dataset(suite) {
   });
 
   server = await Server.start(dataDir);
-  await suite.test("byte for byte after an orderly end", () => sameBytes(new Http1(server.url), expected, count));
+  await suite.test("byte for byte after an orderly end", () => sameBytesAsExpected(new Http1(server.url), TOKEN, expected, count));
   await server.end();
 }
