@@ -25,6 +25,7 @@ std::string request_of(const DumpArguments& arguments, const std::string& databa
   if (!database.empty()) out["database"] = database;
   if (!arguments.at.empty()) out["at"] = arguments.at;
   if (!arguments.prefix.empty()) out["prefix"] = arguments.prefix;
+  if (arguments.history) out["history"] = true;
   return json::serialize(out);
 }
 
@@ -77,8 +78,9 @@ void add_dump_command(CLI::App& app, DumpArguments& arguments) {
   dump->add_option("--prefix", arguments.prefix,
                    "Only this key and those that begin with its parts; as in a dump, e.g. '[\"users\"]'")
       ->type_name("KEY");
-  dump->add_option("--at", arguments.at, "As it was at this versionstamp; default: as it is")
+  dump->add_option("--at", arguments.at, "As it was at this versionstamp or time; default: as it is")
       ->type_name("MOMENT");
+  dump->add_flag("--history", arguments.history, "All versions that are kept, and what was deleted");
   dump->add_option("--output,-o", arguments.output, "Write to this file; default: to stdout")
       ->type_name("FILE");
   dump->callback([&arguments] { arguments.chosen = true; });

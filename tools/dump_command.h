@@ -15,6 +15,7 @@ struct DumpArguments {
   bool all = false;
   std::string at = {};
   std::string prefix = {};
+  bool history = false;
   std::string output = {};
 };
 

@@ -7,6 +7,7 @@
 #include "server/dump/dump.h"
 #include "server/dump/load.h"
 #include "server/kv/json_text.h"
+#include "server/kv/moment.h"
 #include "server/kv/tuple_key.h"
 #include "tools/admin_commands.h"
 
@@ -23,11 +24,16 @@ std::unexpected<Error> refuse(std::string what) {
   return fail(ErrorCode::kInvalidArgument, std::move(what));
 }
 
-// When a commit was made stands in its versionstamp, if it is one of our own.
-Result<dump::Moment> moment_from(const std::string& text) {
-  const std::optional<Versionstamp> stamp = Versionstamp::from_hex(text);
-  if (!stamp) return refuse("the moment '" + text + "' is no versionstamp: it has 20 hex digits");
-  return dump::Moment{*stamp, versionstamp_unix_us(*stamp).value_or(0) / 1000};
+// A versionstamp or a time.
+Result<kv::Moment> moment_from(const Database& database, const std::string& text, int64_t wall_ms) {
+  if (const std::optional<Versionstamp> stamp = Versionstamp::from_hex(text)) {
+    return kv::resolve(database, *stamp, wall_ms);
+  }
+  if (const std::optional<int64_t> ms = parse_time(text))
+    return kv::resolve(database, kv::TimeMs{*ms}, wall_ms);
+  return refuse("the moment '" + text +
+                "' is neither a versionstamp, which has 20 hex digits, nor a time such as " +
+                format_time(wall_ms));
 }
 
 Result<std::string> prefix_from(const std::string& text) {
@@ -46,11 +52,13 @@ Answer dump_database(const AdminContext& context, CommandArguments& arguments) {
   const std::optional<std::string> at = arguments.string("at");
   const std::optional<std::string> prefix = arguments.string("prefix");
   dump::Options options;
+  options.history = arguments.flag("history");
   TM_ASSIGN(const host::DatabaseRef database, open_database(context, arguments));
   TM_TRY(arguments.finish());
   options.name = database->name();
   if (at) {
-    TM_ASSIGN(options.moment, moment_from(*at));
+    const int64_t wall_ms = context.host.engine().clock().wall_us() / 1000;
+    TM_ASSIGN(options.moment, moment_from(database->database(), *at, wall_ms));
   }
   if (prefix) {
     TM_ASSIGN(options.prefix, prefix_from(*prefix));
@@ -64,8 +72,8 @@ Answer dump_database(const AdminContext& context, CommandArguments& arguments) {
                 }));
   json::object out = describe(summary.counts);
   out["database"] = options.name;
-  out["versionstamp"] = summary.moment.versionstamp.hex();
-  out["time"] = format_time(summary.moment.time_ms);
+  out["versionstamp"] = summary.moment.stamp.hex();
+  out["time"] = format_time(summary.moment.now_ms);
   return out;
 }
 

@@ -3,29 +3,32 @@
 //
 //   FF, varint version, one value
 //
-//   value                            tag, then
-//     undefined null true false      _  0  T  F
-//     int32, uint32, double          I zigzag varint;  U varint;  N 8 bytes
-//     BigInt                         Z v8_number.h
-//     string                         " size, Latin-1;  c size in bytes, UTF-16, at an even offset, for which
-//     a
-//                                    00 may stand before the tag;  S size, UTF-8
-//     object                         o (key value)*  { count
-//     array, dense                   A length  value or - (hole)...  (key value)*  $ count length
-//     array, sparse                  a length  (key value)*  @ count length
-//     Date                           D 8 bytes, a double: milliseconds since 1970
-//     boxed                          y (true)  x (false)  n 8 bytes  z as Z  s string
-//     RegExp                         R string, flags
-//     Map, Set                       ; (key value)*  : 2 * count         ' value*  , count
-//     ArrayBuffer                    B size, bytes;  resizable: ~ size, largest size, bytes
-//     view                           an ArrayBuffer or a reference to one, then V kind offset size flags
-//     Error                          r, then in any order: kind;  m string;  s string;  c value;  at the end
-//     . earlier object                 ^ its number what only the host knows       \ then as the host likes
+//   value                          tag, then
+//     undefined null true false    _  0  T  F
+//     int32, uint32, double        I zigzag varint;  U varint;  N 8 bytes
+//     BigInt                       Z, then see v8_number.h
+//     string                       " size, Latin-1;  S size, UTF-8;  c size in bytes, UTF-16, at an even
+//                                  offset, for which a 00 may stand before the tag
+//     object                       o (key value)*  { count
+//     array, dense                 A length  value or - (hole)...  (key value)*  $ count length
+//     array, sparse                a length  (key value)*  @ count length
+//     Date                         D 8 bytes, a double: milliseconds since 1970
+//     boxed                        y (true)  x (false)  n 8 bytes  z as Z  s string
+//     RegExp                       R string, flags
+//     Map, Set                     ; (key value)*  : 2 * count         ' value*  , count
+//     ArrayBuffer                  B size, bytes;  resizable: ~ size, largest size, bytes
+//     view                         an ArrayBuffer or a reference to one, then V kind offset size flags
+//     Error                        r, each if it is there: kind;  m string;  s string;  c value;  at last '.'
+//     earlier object               ^ its number
+//     what only the host knows     \ then as the host likes
 //
 // Sizes, counts and numbers are varints. Objects (all but the primitives) are numbered from 0 as they begin;
 // of a view, the buffer comes before it. Version 12 brought tags to the strings inside of RegExp, boxed and
-// Error, which were UTF-8 without one; 14 the flags of views; 16 Float16Array, and the stack of an Error
-// before its cause. Before 11, undefined in a dense array was a hole.
+// Error, which were UTF-8 without one; 14 the flags of views; 16 Float16Array. Before 11, undefined in a
+// dense array was a hole.
+//
+// Of an Error, V8 wrote the stack behind the cause up to version 15, and read any order. Since it writes 16
+// it reads only the order above, whatever the version, and also a cause that is the Error itself.
 #pragma once
 
 #include <algorithm>
@@ -41,8 +44,7 @@ inline constexpr uint32_t kOldestVersion = 9;
 inline constexpr uint32_t kNewestVersion = 16;
 inline constexpr uint32_t kTaggedInnerStrings = 12;
 inline constexpr uint32_t kViewFlags = 14;
-inline constexpr uint32_t kStackBeforeCause = 16;
-inline constexpr uint32_t kUndefinedIsNoHole = 11;
+inline constexpr uint32_t kErrorWithin = 16;  // a reference to an Error from inside of it can be read
 
 enum Tag : uint8_t {
   kPadding = 0,

@@ -591,17 +591,16 @@ class Writer {
     const json::value* const stack = tagged.take("stack");
     const json::value* const cause = tagged.take("cause");
     TM_TRY(tagged.finish());
-    const bool stack_first = version_ >= v8::kStackBeforeCause;
-    const size_t number = add_object({.open = !stack_first});
+    // In the order that every V8 reads.
+    const size_t number = add_object({.open = version_ < v8::kErrorWithin});
     tag(Tag::kError);
     if (kind->tag != 0) tag(kind->tag);
     TM_TRY(error_part(tagged, Tag::kErrorMessage, message));
-    if (stack_first) TM_TRY(error_part(tagged, Tag::kErrorStack, stack));
+    TM_TRY(error_part(tagged, Tag::kErrorStack, stack));
     if (cause != nullptr) {
       tag(Tag::kErrorCause);
       TM_TRY(value(*cause));
     }
-    if (!stack_first) TM_TRY(error_part(tagged, Tag::kErrorStack, stack));
     tag(Tag::kErrorEnd);
     objects_[number].open = false;
     return {};

@@ -202,12 +202,25 @@ TEST_P(DumpCommandTest, AMomentAndAPrefix) {
   EXPECT_THAT(dump({.at = stamp})[1], HasSubstr("\"value\":1"));
   EXPECT_THAT(dump({.prefix = "[1]"}), SizeIs(4));
   EXPECT_THAT(dump({.prefix = "[3]"}), SizeIs(3));
-  EXPECT_THAT(dump({.at = "yesterday"}),
-              ElementsAre("failed: the moment 'yesterday' is no versionstamp: it has 20 hex digits"));
+  EXPECT_THAT(
+      dump({.at = "yesterday"}),
+      ElementsAre(StartsWith("failed: the moment 'yesterday' is neither a versionstamp, which has 20 hex "
+                             "digits, nor a time such as 2")));
   EXPECT_THAT(dump({.at = "ffffffffffffffffffff"}), ElementsAre(StartsWith("failed: ")));
   EXPECT_THAT(dump({.prefix = "[1"}), ElementsAre("failed: the prefix: it is cut short"));
   EXPECT_THAT(dump({.prefix = "1"}), ElementsAre("failed: the prefix: a key is neither an array nor a $raw"));
   EXPECT_THAT(dump({.database = "none"}), ElementsAre(StartsWith("failed: ")));
+}
+
+TEST_P(DumpCommandTest, HistoryLoadsAsItsLastState) {
+  load({.file = file("in", {entry(1), entry(2)})});
+  load({.file = file("in", {entry(1, "2"), R"({"key":[2],"deleted":true})", entry(3)})});
+  const std::vector<std::string> lines = dump({.history = true});
+  ASSERT_THAT(lines, SizeIs(7));
+  EXPECT_EQ(lines.back(), R"({"tidemark":"end","entries":4,"deletions":1})");
+  EXPECT_EQ(load({.file = file("history", lines), .database = "copy"}),
+            "loaded 4 entries and 1 deletions into the database 'copy'\n");
+  EXPECT_EQ(without_stamps(dump({.database = "copy"})), without_stamps(dump({})));
 }
 
 TEST(DumpCommandLine, Options) {
@@ -227,9 +240,9 @@ TEST(DumpCommandLine, Options) {
     }
     return true;
   };
-  ASSERT_TRUE(
-      parse({"dump", "--database", "x", "--prefix", "[]", "--at", "1", "-o", "f", "--data-dir", "d"}));
-  EXPECT_TRUE(dump.chosen && !load.chosen && !dump.all);
+  ASSERT_TRUE(parse(
+      {"dump", "--database", "x", "--prefix", "[]", "--at", "1", "-o", "f", "--data-dir", "d", "--history"}));
+  EXPECT_TRUE(dump.chosen && dump.history && !load.chosen && !dump.all);
   EXPECT_THAT((std::vector{dump.database, dump.prefix, dump.at, dump.output, dump.data_dir}),
               ElementsAre("x", "[]", "1", "f", "d"));
   ASSERT_TRUE(parse({"load", "f", "--database", "x", "--batch", "10000", "--resume", "--json"}));

@@ -117,13 +117,14 @@ TEST_F(DumpTest, AMomentOfThePast) {
   store_.clock().set_ms(1'700'000'001'000);
   set("a", "2", kv::Encoding::kBytes);
   set("b", "3", kv::Encoding::kBytes);
-  const Options then = {.name = "test", .moment = Moment{first, 1'700'000'000'000}, .prefix = {}};
+  const Options then = {.name = "test", .moment = kv::Moment{first, 1'700'000'000'000}, .prefix = {}};
   EXPECT_THAT(entries(then), ElementsAre(HasSubstr("\"$bytes\":\"MQ==\"")));
   // Named by a time at which it had expired.
-  EXPECT_THAT(entries({.name = "test", .moment = Moment{first, 1'700'000'000'500}, .prefix = {}}), SizeIs(0));
+  EXPECT_THAT(entries({.name = "test", .moment = kv::Moment{first, 1'700'000'000'500}, .prefix = {}}),
+              SizeIs(0));
   const auto beyond = dump(
       store_.database(), store_.clock(),
-      {.name = "test", .moment = Moment{Versionstamp::max(), 0}, .prefix = {}},
+      {.name = "test", .moment = kv::Moment{Versionstamp::max(), 0}, .prefix = {}},
       [](std::string_view) { return Status(); }, [](uint64_t) { return Status(); });
   ASSERT_FALSE(beyond);
   EXPECT_EQ(beyond.error().code, ErrorCode::kBeyondHorizon);
@@ -157,6 +158,57 @@ TEST_F(DumpTest, OneStateOverManyViews) {
   ASSERT_TRUE(dumped);
   EXPECT_EQ(seen, kKeys);
   EXPECT_EQ(dumped->counts.entries, static_cast<uint64_t>(kKeys));
+}
+
+TEST_F(DumpTest, History) {
+  const std::string a = key({std::string("a")}), b = key({std::string("b")});
+  const std::string first = set(a, "1", kv::Encoding::kBytes).hex();
+  const std::string second = set(b, "2", kv::Encoding::kBytes, 1'700'000'000'100).hex();
+  const std::string third = set(a, "3", kv::Encoding::kBytes).hex();
+  store_.erase(a);
+  const std::string fourth = store_.database().head().hex();
+  const std::vector<std::string> all = {
+      R"({"key":["a"],"value":{"$bytes":"MQ=="},"versionstamp":")" + first + "\"}",
+      R"({"key":["b"],"value":{"$bytes":"Mg=="},"versionstamp":")" + second +
+          R"(","expireAt":"2023-11-14T22:13:20.100Z"})",
+      R"({"key":["a"],"value":{"$bytes":"Mw=="},"versionstamp":")" + third + "\"}",
+      R"({"key":["a"],"versionstamp":")" + fourth + R"(","deleted":true})"};
+  store_.clock().set_ms(1'700'000'000'500);
+  const Options history = {.name = "test", .moment = {}, .prefix = {}, .history = true};
+  EXPECT_EQ(entries(history), all);
+  EXPECT_EQ(summary_.counts, (Counts{3, 1}));
+  EXPECT_THAT(lines(history).front(), HasSubstr("\"history\":true"));
+  EXPECT_THAT(entries({.name = "test", .moment = {}, .prefix = b, .history = true}), ElementsAre(all[1]));
+  EXPECT_THAT(entries({.name = "test",
+                       .moment = kv::Moment{*Versionstamp::from_hex(second), 0},
+                       .prefix = {},
+                       .history = true}),
+              ElementsAre(all[0], all[1]));
+  ASSERT_TRUE(store_.database().flush());
+  EXPECT_EQ(entries(history), all);
+}
+
+TEST_F(DumpTest, HistoryOfManyCommitsBeginsWithTheHorizon) {
+  constexpr int kCommits = 10'000;  // of which one visit takes less than half
+  for (int i = 0; i < kCommits; i += 100) {
+    std::vector<std::string> keys;
+    for (int j = 0; j < 100; ++j) keys.push_back(key({static_cast<double>(j)}));
+    kv::AtomicWrite write;
+    for (const std::string& one : keys) write.mutations.push_back(test::set_mutation(one, std::to_string(i)));
+    store_.write(write);
+  }
+  const Options history = {.name = "test", .moment = {}, .prefix = {}, .history = true};
+  const std::vector<std::string> all = entries(history);
+  EXPECT_THAT(all, SizeIs(kCommits));
+  const auto stamp_of = [](const std::string& line) { return line.substr(line.find("versionstamp"), 40); };
+  EXPECT_TRUE(std::ranges::is_sorted(all, {}, stamp_of));
+  // Without the past, what is there now is all.
+  store_.database().set_retention(Retention::none());
+  ASSERT_TRUE(store_.database().flush());
+  ASSERT_TRUE(store_.database().compact());
+  const std::vector<std::string> rest = entries(history);
+  EXPECT_EQ(rest, entries());
+  EXPECT_THAT(rest, SizeIs(100));
 }
 
 TEST_F(DumpTest, EndsWhenNobodyTakesTheLines) {

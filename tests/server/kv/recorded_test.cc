@@ -71,7 +71,9 @@ void check_values(const std::string& file) {
       EXPECT_EQ(to_json(shown.form), "{\"$v8\":\"" + base64(one.bytes) + "\"}");
     } else {
       EXPECT_EQ(comparable(shown.form), comparable(one.form));
-      EXPECT_EQ(shown.exact, !one.name.starts_with("inexact"));
+      // Node 20 writes an error with a cause as Deno would not read it.
+      const bool exact = !one.name.starts_with("inexact") && file + one.name != "node_values.jsonlerror";
+      EXPECT_EQ(shown.exact, exact);
     }
     // Through text, as in a dump.
     const auto read = parse_json(to_json(shown.form), v8::kMaxFormDepth);
