@@ -12,7 +12,7 @@ namespace tidemark::tools {
 Result<std::string> Admin::run(std::string_view command, std::string_view arguments, LineSink& lines) {
   static const std::vector<AdminCommand> all = [] {
     std::vector<AdminCommand> commands;
-    for (const auto& group : {store_commands(), transfer_commands(), report_commands()})
+    for (const auto& group : {store_commands(), dump_commands(), transfer_commands(), report_commands()})
       std::ranges::copy(group, std::back_inserter(commands));
     return commands;
   }();

@@ -27,6 +27,8 @@ struct AdminCommand {
 
 // db.* and token.*
 std::span<const AdminCommand> store_commands();
+// dump and load.batch
+std::span<const AdminCommand> dump_commands();
 // import.sqlite and export.sqlite
 std::span<const AdminCommand> transfer_commands();
 // stats

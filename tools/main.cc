@@ -6,6 +6,8 @@
 
 #include "engine/base/mutant.h"
 #include "tools/admin_command.h"
+#include "tools/dump_command.h"
+#include "tools/load_command.h"
 #include "tools/serve_command.h"
 #include "tools/transfer_command.h"
 
@@ -19,7 +21,7 @@ int complain(const tidemark::Error& error) {
   return error.code == tidemark::ErrorCode::kInvalidArgument ? kWrongArguments : kFailed;
 }
 
-int tell(const tidemark::Result<std::string>& answer) {
+int print(const tidemark::Result<std::string>& answer) {
   if (!answer) return complain(answer.error());
   std::fputs(answer->c_str(), stdout);
   return 0;
@@ -34,6 +36,10 @@ int run(int argc, char** argv) {
   CLI::App* const serve = add_serve_command(app, arguments);
   AdminArguments admin_arguments;
   add_admin_commands(app, admin_arguments);
+  DumpArguments dump_arguments;
+  add_dump_command(app, dump_arguments);
+  LoadArguments load_arguments;
+  add_load_command(app, load_arguments);
   TransferArguments transfer_arguments;
   add_transfer_commands(app, transfer_arguments);
   try {
@@ -45,10 +51,18 @@ int run(int argc, char** argv) {
     return kWrongArguments;
   }
   // The folder may stand before the command, too.
-  for (std::string* data_dir : {&admin_arguments.data_dir, &transfer_arguments.data_dir})
-    if (data_dir->empty() && app.count("--data-dir") > 0) *data_dir = arguments.data_dir;
-  if (!admin_arguments.command.empty()) return tell(run_admin_command(admin_arguments));
-  if (!transfer_arguments.command.empty()) return tell(run_transfer_command(transfer_arguments));
+  if (app.count("--data-dir") > 0) {
+    for (std::string* dir : {&admin_arguments.data_dir, &dump_arguments.data_dir, &load_arguments.data_dir,
+                             &transfer_arguments.data_dir})
+      if (dir->empty()) *dir = arguments.data_dir;
+  }
+  if (!admin_arguments.command.empty()) return print(run_admin_command(admin_arguments));
+  if (load_arguments.chosen) return print(run_load_command(load_arguments));
+  if (!transfer_arguments.command.empty()) return print(run_transfer_command(transfer_arguments));
+  if (dump_arguments.chosen) {
+    const tidemark::Status dumped = run_dump_command(dump_arguments);
+    return dumped ? 0 : complain(dumped.error());
+  }
   return run_serve_command(*serve, arguments);
 }
 

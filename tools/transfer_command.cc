@@ -1,17 +1,18 @@
 #include "tools/transfer_command.h"
 
 #include <boost/json.hpp>
+#include <cstdio>
 #include <filesystem>
 #include <system_error>
 #include <vector>
 
 #include "server/host/host.h"
-#include "tools/admin_command.h"
 #include "tools/serve_command.h"
 #include "tools/settings.h"
 #include "tools/sqlite_import.h"
 #include "tools/stats_picture.h"
-#include "tools/terminal_progress.h"
+#include "tools/store_access.h"
+#include "tools/terminal.h"
 
 namespace tidemark::tools {
 namespace {
@@ -133,11 +134,11 @@ Result<std::string> run_transfer_command(const TransferArguments& arguments) {
     TM_TRY(check_file(arguments, data_dir, path));
     request["file"] = path;
   }
-  std::string answer;
-  {
-    TerminalProgress progress;
-    TM_ASSIGN(answer, administer(data_dir, arguments.command, json::serialize(request), progress));
-  }
+  FileLines lines(stdout);
+  StoreAccess store(data_dir, arguments.command == "import.sqlite");
+  TM_ASSIGN(const std::string answer, store.run(arguments.command, json::serialize(request), lines));
+  const Status closed = store.close();
+  if (!closed) return fail_within("it is done, but", closed.error());
   if (arguments.json) return answer + "\n";
   json::error_code error;
   const json::value value = json::parse(answer, error);

@@ -21,6 +21,12 @@ Result<Moment> refuse(const Database& database, const std::string& what) {
 
 }  // namespace
 
+std::optional<MomentName> parse_moment(std::string_view text) {
+  if (const auto stamp = Versionstamp::from_hex(text)) return MomentName(*stamp);
+  if (const auto ms = parse_time(text)) return MomentName(TimeMs{*ms});
+  return std::nullopt;
+}
+
 std::string describe(const Moment& moment) {
   return format_time(moment.now_ms) + " (" + moment.stamp.hex() + ")";
 }

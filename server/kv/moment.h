@@ -2,7 +2,9 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
+#include <string_view>
 #include <variant>
 
 #include "engine/base/status.h"
@@ -28,6 +30,10 @@ struct TimeMs {
   bool operator==(const TimeMs&) const = default;
 };
 using MomentName = std::variant<Versionstamp, TimeMs>;
+
+// The forms that mean the same to everybody, wherever they are: 20 hex digits, or a time as parse_time()
+// takes it, which has a zone. Nothing if it is neither.
+std::optional<MomentName> parse_moment(std::string_view text);
 
 // kBeyondHorizon, with a sentence that says what range there is, for what can no longer be read and for what
 // has not been yet; errors of reading. `wall_ms`: the clock.

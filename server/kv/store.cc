@@ -108,7 +108,11 @@ class Reader {
 }  // namespace
 
 Store::Store(Engine& engine, Database& database, const Limits& limits)
-    : clock_(engine.clock()), database_(database), limits_(limits), expiry_(engine, database, watch_hub_) {
+    : clock_(engine.clock()),
+      database_(database),
+      limits_(limits),
+      expiry_(engine, database, watch_hub_),
+      past_views_(database, clock_) {
   TM_CHECK(limits.max_read_key_bytes <= kMaxClientKeyBytes);
 }
 
@@ -128,9 +132,10 @@ Status Store::check_ranges(std::span<const ReadRange> ranges) const {
   return {};
 }
 
-Status Store::read(std::span<const ReadRange> ranges, const ReadBounds& bounds, EntrySink& sink) const {
-  std::unique_ptr<ReadView> view = database_.read();
-  Reader reader(view, bounds, sink, [this] { return now_ms(); });
+Status Store::read(std::span<const ReadRange> ranges, const ReadBounds& bounds, EntrySink& sink,
+                   const PastView* past) const {
+  std::unique_ptr<ReadView> view = this->view(past);
+  Reader reader(view, bounds, sink, [this, past] { return past != nullptr ? past->now_ms : now_ms(); });
   for (const ReadRange& range : ranges) {
     sink.begin_range();
     if (TM_MUTANT("read.one-version")) view = database_.read();
@@ -140,9 +145,10 @@ Status Store::read(std::span<const ReadRange> ranges, const ReadBounds& bounds, 
   return {};
 }
 
-Status Store::read_keys(std::span<const std::string> keys, const ReadBounds& bounds, EntrySink& sink) const {
-  std::unique_ptr<ReadView> view = database_.read();
-  Reader reader(view, bounds, sink, [this] { return now_ms(); });
+Status Store::read_keys(std::span<const std::string> keys, const ReadBounds& bounds, EntrySink& sink,
+                        const PastView* past) const {
+  std::unique_ptr<ReadView> view = this->view(past);
+  Reader reader(view, bounds, sink, [this, past] { return past != nullptr ? past->now_ms : now_ms(); });
   for (const std::string& key : keys) {
     sink.begin_range();
     if (TM_MUTANT("watch.one-snapshot")) view = database_.read();
