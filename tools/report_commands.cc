@@ -28,9 +28,7 @@ json::object describe(const LevelStats& level) {
           {"tombstones", level.tombstones}};
 }
 
-// Only a server knows for how long history is kept: it is one of its settings.
-json::value describe(const Retention& retention, bool served) {
-  if (!served) return nullptr;
+json::value describe(const Retention& retention) {
   switch (retention.kind) {
     case Retention::Kind::kNone:
       return "none";
@@ -104,7 +102,12 @@ Result<json::object> stats(const AdminContext& context, CommandArguments& argume
   TM_ASSIGN(const DatabaseReport report, report_database(hosted->database(), now_ms, progress));
   json::object out = describe(report);
   out["database"] = name;
-  out["retention"] = describe(context.host.retention(), !context.base_url.empty());
+  TM_ASSIGN(const host::DatabaseRecord record, context.host.database(name));
+  // What is not said for this database alone only its server knows.
+  const bool served = !context.base_url.empty();
+  out["retention"] = served || record.settings.retention
+                         ? describe(record.settings.retention.value_or(context.host.retention()))
+                         : json::value(nullptr);
   return out;
 }
 

@@ -8,10 +8,9 @@
 
 #include <cerrno>
 #include <memory>
-#include <optional>
 #include <system_error>
+#include <vector>
 
-#include "engine/base/check.h"
 #include "server/kv/keyspace.h"
 #include "server/kv/queue_message.h"
 #include "server/kv/stored_value.h"

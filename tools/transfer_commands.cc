@@ -41,6 +41,7 @@ Result<json::object> import_sqlite(const AdminContext& context, CommandArguments
   const std::string name = arguments.string("database").value_or(host::kDefaultDatabaseName);
   TM_ASSIGN(const std::string path, absolute_path(arguments));
   TM_TRY(host::check_database_name(name));
+  if (host.read_only()) return fail(ErrorCode::kReadOnly, "the store is being served read-only");
   const TransferProgress progress = progress_to(context.lines);
 
   host::DatabaseRef database;

@@ -9,9 +9,9 @@
 
 #include "server/host/host.h"
 #include "tests/server/kv/test_store.h"
+#include "tests/tools/served_store.h"
 #include "tests/tools/sqlite_files.h"
 #include "tools/admin_command.h"
-#include "tools/admin_socket.h"
 #include "tools/stats_picture.h"
 #include "tools/transfer_command.h"
 
@@ -32,24 +32,10 @@ class TransferTest : public ::testing::TestWithParam<bool> {
   TransferTest() : data_dir_(folder_ / "data") {
     if (GetParam()) serve();
   }
-  ~TransferTest() override { stop(); }
 
   void serve() {
-    engine_ = Engine::create({}, {});
-    host::HostOptions options;
-    options.data_dir = data_dir_;
-    options.access_token = "the token of the test";
-    auto host = host::Host::open(*engine_, options);
-    ASSERT_TRUE(host.has_value()) << host.error().message;
-    host_ = std::move(*host);
-    auto server = AdminServer::start(*host_, data_dir_, "http://kv.example.org", {});
-    ASSERT_TRUE(server.has_value()) << server.error().message;
-    server_ = std::move(*server);
-  }
-  void stop() {
-    server_.reset();
-    host_.reset();
-    engine_.reset();
+    served_.emplace(data_dir_);
+    served_->start();
   }
 
   Result<std::string> run(std::vector<std::string> words) {
@@ -105,9 +91,7 @@ class TransferTest : public ::testing::TestWithParam<bool> {
 
   test::TempFolder folder_;
   const std::string data_dir_;
-  std::unique_ptr<Engine> engine_;
-  std::unique_ptr<host::Host> host_;
-  std::unique_ptr<AdminServer> server_;
+  std::optional<Served> served_;
 };
 
 INSTANTIATE_TEST_SUITE_P(Store, TransferTest, ::testing::Values(false, true),
@@ -221,11 +205,11 @@ TEST_P(TransferTest, Stats) {
 TEST_P(TransferTest, AServerNoticesWhatHasComeIn) {
   if (!GetParam()) return;
   const std::string path = make_file();
-  const auto hosted = host_->open_and_wait("default");
+  const auto hosted = served_->host().open_and_wait("default");
   ASSERT_TRUE(hosted.has_value());
   kv::Store& store = (*hosted)->store();
-  ASSERT_TRUE(
-      test::polled_until([&] { host_->poll(); }, [&] { return store.expiry().next_ms() == INT64_MAX; }));
+  ASSERT_TRUE(test::polled_until([&] { served_->host().poll(); },
+                                 [&] { return store.expiry().next_ms() == INT64_MAX; }));
   struct Counting final : kv::WatchHub::Watcher {
     void changed() override { ++times; }
     std::atomic<int> times{0};
@@ -240,14 +224,13 @@ TEST_P(TransferTest, AServerNoticesWhatHasComeIn) {
 
 // What is opened for a command keeps its history, whatever the server's setting is.
 TEST_P(TransferTest, ManyPrefixesAndHistory) {
-  stop();
+  served_.reset();
   {
-    EngineComponents components;
-    engine_ = Engine::create({}, components);
+    const std::unique_ptr<Engine> engine = Engine::create({}, {});
     host::HostOptions options;
     options.data_dir = data_dir_;
     options.database.retention = Retention::forever();
-    auto host = host::Host::open(*engine_, options);
+    auto host = host::Host::open(*engine, options);
     ASSERT_TRUE(host.has_value());
     const auto hosted = (*host)->open_and_wait("default");
     ASSERT_TRUE(hosted.has_value());
@@ -265,7 +248,6 @@ TEST_P(TransferTest, ManyPrefixesAndHistory) {
     }
     ASSERT_TRUE(database.compact().has_value());
   }
-  engine_.reset();
   if (GetParam()) serve();
   const json::object stats = run_json({"stats"});
   EXPECT_EQ(stats.at("prefixes").at("count"), 500);
