@@ -21,6 +21,7 @@
 
 #include "engine/base/status.h"
 #include "server/host/host.h"
+#include "tools/line_sink.h"
 
 namespace tidemark::tools {
 
@@ -32,8 +33,9 @@ class Admin {
   Admin(host::Host& host, std::string base_url) : host_(host), base_url_(std::move(base_url)) {}
 
   // `arguments` and the result are the text of JSON objects. Errors are sentences for people:
-  // kInvalidArgument and kNotFound for what the caller may mend, others for what failed.
-  Result<std::string> run(std::string_view command, std::string_view arguments);
+  // kInvalidArgument and kNotFound for what the caller may mend, others for what failed. Some commands give
+  // lines before their answer.
+  Result<std::string> run(std::string_view command, std::string_view arguments, LineSink& lines);
 
  private:
   host::Host& host_;

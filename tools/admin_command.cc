@@ -218,7 +218,7 @@ void add_admin_commands(CLI::App& app, AdminArguments& arguments) {
 }
 
 Result<std::string> administer(const std::string& data_dir, std::string_view command,
-                               std::string_view arguments) {
+                               std::string_view arguments, LineSink& lines) {
   EngineOptions engine_options;
   engine_options.block_cache_bytes = kBlockCacheBytes;
   const std::unique_ptr<Engine> engine = Engine::create(engine_options);
@@ -230,13 +230,13 @@ Result<std::string> administer(const std::string& data_dir, std::string_view com
   for (;;) {
     Result<std::unique_ptr<host::Host>> host = host::Host::open(*engine, options);
     if (host) {
-      Result<std::string> answer = Admin(**host, "").run(command, arguments);
+      Result<std::string> answer = Admin(**host, "").run(command, arguments, lines);
       const Status closed = (*host)->close();
       if (answer && !closed) return fail_within("it is done, but", closed.error());
       return answer;
     }
     if (host.error().code != ErrorCode::kLocked) return std::unexpected(std::move(host).error());
-    Result<std::string> answer = ask_admin_server(data_dir, command, arguments);
+    Result<std::string> answer = ask_admin_server(data_dir, command, arguments, lines);
     if (answer || answer.error().code != ErrorCode::kWouldBlock) return answer;
     if (engine->clock().monotonic_us() >= deadline_us) {
       return fail(ErrorCode::kLocked, host.error().message + ", and its admin socket does not answer");
@@ -246,8 +246,9 @@ Result<std::string> administer(const std::string& data_dir, std::string_view com
 }
 
 Result<std::string> run_admin_command(const AdminArguments& arguments) {
+  NoLines no_lines;
   TM_ASSIGN(const std::string answer,
-            administer(data_dir_of(arguments.data_dir), arguments.command, request_of(arguments)));
+            administer(data_dir_of(arguments.data_dir), arguments.command, request_of(arguments), no_lines));
   if (arguments.json) return answer + "\n";
   json::error_code error;
   const json::value value = json::parse(answer, error);

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "engine/base/status.h"
+#include "tools/line_sink.h"
 
 namespace tidemark::tools {
 
@@ -35,6 +36,6 @@ Result<std::string> run_admin_command(const AdminArguments& arguments);
 
 // As the store in `data_dir` takes commands: see admin.h.
 Result<std::string> administer(const std::string& data_dir, std::string_view command,
-                               std::string_view arguments);
+                               std::string_view arguments, LineSink& lines);
 
 }  // namespace tidemark::tools

@@ -2,7 +2,9 @@
 //
 // HTTP/1.1, one request per connection: POST /v1/<command of admin.h> with the arguments as JSON. 200 and
 // JSON if the command succeeded; else a 4xx or 5xx and {"code", "message"}, the code one of
-// to_string(ErrorCode).
+// to_string(ErrorCode). A command that gives lines is answered as they come, with 200 and the content type
+// application/vnd.tidemark.lines; the first character of each line says what it is: ' ' a line of the
+// command, '%' how far it is, at last '.' with the answer's JSON, or '!' with {"code", "message"}.
 #pragma once
 
 #include <memory>
@@ -17,14 +19,15 @@ namespace tidemark::tools {
 
 inline constexpr char kAdminSocketName[] = "admin.sock";
 
-// Serves the socket, and has the store maintained once a minute, on a thread of its own.
+// Serves the socket, and has the store maintained once a minute. One thread waits, and each command has one
+// of its own.
 class AdminServer {
  public:
   // Replaces a socket that an earlier server left behind. REQUIRES: `host` holds the store in `data_dir`, and
   // outlives it.
   static Result<std::unique_ptr<AdminServer>> start(host::Host& host, const std::string& data_dir,
                                                     std::string base_url, LogSink log);
-  // Finishes the command under way, and removes the socket.
+  // Finishes the commands under way (those that give lines give up), and removes the socket.
   ~AdminServer();
 
  private:
@@ -34,8 +37,8 @@ class AdminServer {
 };
 
 // Asks the server of the store in `data_dir`. kWouldBlock if nobody answers there; otherwise what Admin::run
-// gives.
+// gives. When `lines` takes no more, the command is given up, with its error.
 Result<std::string> ask_admin_server(const std::string& data_dir, std::string_view command,
-                                     std::string_view arguments);
+                                     std::string_view arguments, LineSink& lines);
 
 }  // namespace tidemark::tools

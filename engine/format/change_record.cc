@@ -125,7 +125,7 @@ void ChangeBlockBuilder::begin_commit(Versionstamp stamp, int64_t timestamp_ms, 
     TM_CHECK(stamp > previous_stamp_ && timestamp_ms >= previous_timestamp_ms_);
     put_varint(raw_, stamp.number - previous_stamp_.number);
     put_varint(raw_, stamp.tail);
-    put_varint(raw_, static_cast<uint64_t>(timestamp_ms - previous_timestamp_ms_));
+    put_varint(raw_, static_cast<uint64_t>(timestamp_ms) - static_cast<uint64_t>(previous_timestamp_ms_));
   }
   previous_stamp_ = stamp;
   previous_timestamp_ms_ = timestamp_ms;

@@ -269,6 +269,15 @@ DatabaseRef Host::find(const Uuid& database) const {
   return slot ? slot->get() : nullptr;
 }
 
+Result<DatabaseRef> Host::open_and_wait(std::string_view name) {
+  const std::optional<Uuid> id = id_of(name);
+  const std::shared_ptr<DatabaseSlot> slot = id ? slot_of(*id) : nullptr;
+  if (slot == nullptr)
+    return fail(ErrorCode::kNotFound,
+                "there is no database '" + std::string(name) + "' (see tidemark db list)");
+  return slot->open_and_wait();
+}
+
 void Host::open_database(const Uuid& database, DatabaseSlot::OpenDone done) {
   const std::shared_ptr<DatabaseSlot> slot = slot_of(database);
   if (!slot) return done(fail(ErrorCode::kNotFound, "the database was deleted"));

@@ -120,6 +120,9 @@ class Host {
   // Opens it on the read lane if it is not open, and tells `done`, before it returns or later. kNotFound if
   // there is none; other errors: those of Database::open.
   void open_database(const Uuid& database, DatabaseSlot::OpenDone done);
+  // The database of that name, opened if need be, waiting for that. Errors as those of open_database(), with
+  // sentences for people. REQUIRES: not on the read lane.
+  Result<DatabaseRef> open_and_wait(std::string_view name);
 
   // For administration. Errors are sentences for people. kInvalidArgument: a name that will not do or is
   // taken; kNotFound: there is nothing of that name or id.

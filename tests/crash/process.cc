@@ -431,7 +431,9 @@ void Run::Process::ingest() {
       writes.push_back({name, text, {base + version, static_cast<uint16_t>(random.below(3))}});
     }
   }
-  if (plan_.chained) writes.push_back({kChain, "link", {base + 9, 0}});
+  // No commit can have this stamp, however far others come meanwhile.
+  const Versionstamp last{base + 9, 3};
+  if (plan_.chained) writes.push_back({kChain, "link", last});
   std::ranges::stable_sort(writes, {}, &Written::key);
   for (const Written& write : writes) {
     const Status added = ingest->add(write.key, write.stamp, write.value);
@@ -441,7 +443,6 @@ void Run::Process::ingest() {
     return;
   }
   if (writes.empty()) return;
-  const Versionstamp last{base + 9, 0};
   const int64_t timestamp_ms =
       std::max(database_->head_timestamp_ms(), machine_.clock().wall_us() / 1000) + 60'000'000;
   model_.begin_ingest(last, timestamp_ms, writes, open_us());

@@ -21,6 +21,8 @@
 namespace tidemark::tools {
 namespace {
 
+NoLines no_lines;
+
 constexpr char kUrl[] = "http://kv.example.org:4512";
 
 // A store as `tidemark serve` holds it.
@@ -222,7 +224,7 @@ TEST(AdminCommandLine, WhatIsWritten) {
 class AdminSocketTest : public ::testing::Test {
  protected:
   std::string list(const std::string& data_dir) {
-    const auto answer = administer(data_dir, "db.list", "{}");
+    const auto answer = administer(data_dir, "db.list", "{}", no_lines);
     return answer ? *answer : answer.error().message;
   }
 
@@ -286,17 +288,17 @@ TEST_F(AdminSocketTest, WaitsForAServerThatEnds) {
 }
 
 TEST_F(AdminSocketTest, NobodyThere) {
-  const auto answer = ask_admin_server(folder_.path(), "db.list", "{}");
+  const auto answer = ask_admin_server(folder_.path(), "db.list", "{}", no_lines);
   ASSERT_FALSE(answer.has_value());
   EXPECT_EQ(answer.error().code, ErrorCode::kWouldBlock);
-  EXPECT_FALSE(ask_admin_server(folder_ / "none", "db.list", "{}").has_value());
+  EXPECT_FALSE(ask_admin_server(folder_ / "none", "db.list", "{}", no_lines).has_value());
 }
 
 TEST_F(AdminSocketTest, CommandsThatMakeNoSense) {
   Served served(folder_.path());
   served.start();
   const auto code = [&](std::string_view command, std::string_view arguments) {
-    const auto answer = ask_admin_server(folder_.path(), command, arguments);
+    const auto answer = ask_admin_server(folder_.path(), command, arguments, no_lines);
     EXPECT_FALSE(answer.has_value()) << command << arguments;
     return answer ? ErrorCode::kIo : answer.error().code;
   };
@@ -310,18 +312,18 @@ TEST_F(AdminSocketTest, CommandsThatMakeNoSense) {
   EXPECT_EQ(code("db.delete", R"({"name":"a","now":"yes"})"), ErrorCode::kInvalidArgument);
   EXPECT_EQ(code("token.create", R"({"databases":"a"})"), ErrorCode::kInvalidArgument);
   EXPECT_EQ(code("token.create", R"({"databases":[1]})"), ErrorCode::kInvalidArgument);
-  EXPECT_EQ(code("db.create", std::string(2 << 20, ' ')), ErrorCode::kIo);  // too long: cut off
+  EXPECT_EQ(code("db.create", std::string(65 << 20, ' ')), ErrorCode::kIo);  // too long: cut off
   EXPECT_EQ(served.host().databases().size(), 1u);
 }
 
 TEST_F(AdminSocketTest, NoStoreIsMadeByLooking) {
   for (const char* command : {"db.list", "db.purge", "token.list"}) {
-    const auto answer = administer(folder_ / "none", command, "{}");
+    const auto answer = administer(folder_ / "none", command, "{}", no_lines);
     ASSERT_FALSE(answer.has_value());
     EXPECT_EQ(answer.error().code, ErrorCode::kNotFound) << answer.error().message;
   }
   EXPECT_FALSE(std::filesystem::exists(folder_ / "none"));
-  EXPECT_TRUE(administer(folder_ / "none", "token.create", R"({"all":true})").has_value());
+  EXPECT_TRUE(administer(folder_ / "none", "token.create", R"({"all":true})", no_lines).has_value());
 }
 
 }  // namespace

@@ -1,0 +1,35 @@
+// What a command of administration is made of (admin.h tells what there is). Each group of them is a file of
+// its own, which gives its part of the table.
+#pragma once
+
+#include <boost/json/object.hpp>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "engine/base/status.h"
+#include "server/host/host.h"
+#include "tools/command_arguments.h"
+#include "tools/line_sink.h"
+
+namespace tidemark::tools {
+
+struct AdminContext {
+  host::Host& host;
+  const std::string& base_url;
+  LineSink& lines;
+};
+
+struct AdminCommand {
+  std::string_view name;
+  Result<boost::json::object> (*run)(const AdminContext& context, CommandArguments& arguments);
+};
+
+// db.* and token.*
+std::span<const AdminCommand> store_commands();
+
+// The database that the argument `database` names, or `default`; opened if need be, waiting for that. The
+// caller lets go of it before the command ends.
+Result<host::DatabaseRef> open_database(const AdminContext& context, CommandArguments& arguments);
+
+}  // namespace tidemark::tools
