@@ -23,13 +23,6 @@ constexpr int64_t kHolderWaitUs = 10'000'000;
 constexpr int64_t kHolderPauseUs = 50'000;
 constexpr uint64_t kBlockCacheBytes = uint64_t{8} << 20;
 
-// The data folder: `given` on the command line, else the environment's, else the default.
-std::string data_dir_of(const std::string& given) {
-  if (!given.empty()) return given;
-  const char* const from_environment = std::getenv(environment_name("data-dir").c_str());
-  return from_environment != nullptr && *from_environment != 0 ? from_environment : ServeArguments().data_dir;
-}
-
 // --- What is written.
 
 CLI::App* add_command(CLI::App& group, const char* command, const char* name, const char* about,
@@ -211,6 +204,12 @@ std::string show(const AdminArguments& arguments, const json::object& answer) {
 }
 
 }  // namespace
+
+std::string data_dir_of(const std::string& given) {
+  if (!given.empty()) return given;
+  const char* const from_environment = std::getenv(environment_name("data-dir").c_str());
+  return from_environment != nullptr && *from_environment != 0 ? from_environment : ServeArguments().data_dir;
+}
 
 void add_admin_commands(CLI::App& app, AdminArguments& arguments) {
   add_database_commands(app, arguments);

@@ -6,6 +6,7 @@
 
 #include "engine/base/mutant.h"
 #include "tools/admin_command.h"
+#include "tools/fsck_command.h"
 #include "tools/serve_command.h"
 
 namespace {
@@ -34,6 +35,8 @@ int run(int argc, char** argv) {
   CLI::App* const serve = add_serve_command(app, arguments);
   AdminArguments admin_arguments;
   add_admin_commands(app, admin_arguments);
+  FsckArguments fsck_arguments;
+  CLI::App* const fsck = add_fsck_command(app, fsck_arguments);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
@@ -47,6 +50,11 @@ int run(int argc, char** argv) {
     if (admin_arguments.data_dir.empty() && app.count("--data-dir") > 0)
       admin_arguments.data_dir = arguments.data_dir;
     return administer_store(admin_arguments);
+  }
+  if (fsck->parsed()) {
+    if (fsck_arguments.data_dir.empty() && app.count("--data-dir") > 0)
+      fsck_arguments.data_dir = arguments.data_dir;
+    return run_fsck_command(fsck_arguments);
   }
   return run_serve_command(*serve, arguments);
 }

@@ -89,8 +89,11 @@ struct Files {
 
 class Join {
  public:
-  Join(Files& files, const std::vector<ListedRange>& listed, const WalContents* log, ProblemSink problems)
-      : files_(files), listed_(listed), log_(log), problems_(std::move(problems)) {}
+  Join(Files& files, std::vector<ListedRange> listed, const WalContents* log, ProblemSink problems)
+      : files_(files), listed_(std::move(listed)), log_(log), problems_(std::move(problems)) {
+    std::sort(listed_.begin(), listed_.end(),
+              [](const ListedRange& a, const ListedRange& b) { return a.first < b.first; });
+  }
 
   void run(uint64_t memory_bytes) {
     uint64_t items = log_ == nullptr ? 0 : log_->versions.size();
@@ -139,8 +142,10 @@ class Join {
   }
 
   bool listed(Versionstamp stamp) const {
-    return std::any_of(listed_.begin(), listed_.end(),
-                       [&](const ListedRange& range) { return range.first <= stamp && stamp <= range.last; });
+    const auto after =
+        std::upper_bound(listed_.begin(), listed_.end(), stamp,
+                         [](Versionstamp at, const ListedRange& range) { return at < range.first; });
+    return after != listed_.begin() && stamp <= std::prev(after)->last;
   }
 
   // All items of one key, the newest first.
@@ -168,8 +173,10 @@ class Join {
       } else if (write == nullptr && stamp >= files_.files.state.horizon && listed(stamp)) {
         problem(kVersionUnlisted, false, "is named in no change file");
       }
+      // What superseded it may have been a deletion that stands nowhere any more, but then a change file
+      // names it, unless it was published as a segment.
       if (version < next && newer && stamp >= files_.files.state.horizon &&
-          items_[version].superseded < *newer)
+          items_[version].superseded < *newer && listed(items_[version].superseded))
         problem(kVersionBound, false,
                 "is said to have been superseded before " + newer->hex() + ", which superseded it");
       newer = stamp;
@@ -177,7 +184,7 @@ class Join {
   }
 
   Files& files_;
-  const std::vector<ListedRange>& listed_;
+  std::vector<ListedRange> listed_;
   const WalContents* const log_;
   const ProblemSink problems_;
   std::vector<Item> items_;

@@ -73,8 +73,9 @@ bool read_manifest(FileSystem& fs, DatabaseFiles& files, uint64_t number, Report
     ++records;
   }
   if (records == 0) {
-    reporter.report(kManifestDamaged, path, kLogHeaderBytes,
-                    "no intact record, though the first was durable before CURRENT named the file");
+    if (log->header())
+      reporter.report(kManifestDamaged, path, kLogHeaderBytes,
+                      "no intact record, though the first was durable before CURRENT named the file");
     return false;
   }
   files.state = std::move(state);

@@ -49,7 +49,13 @@ struct Reader final : WalVisitor {
   }
 
   Status on_ingest(const WalIngest& ingest) override {
-    if (ingest.last_stamp <= flushed) return {};
+    if (ingest.last_stamp <= flushed || (lenient && ingest.last_stamp <= contents.head)) return {};
+    if (guessed) {
+      // Its segments are there or not.
+      contents.head = ingest.last_stamp;
+      contents.head_timestamp_ms = ingest.timestamp_ms;
+      return {};
+    }
     if (ingest.last_stamp <= contents.head || ingest.timestamp_ms < contents.head_timestamp_ms ||
         !contents.versions.empty())
       return fail(ErrorCode::kCorruption, "published segments up to " + ingest.last_stamp.hex() +
@@ -70,6 +76,7 @@ struct Reader final : WalVisitor {
   WalContents& contents;
   ManifestState& state;
   Versionstamp flushed;
+  bool guessed = false;  // the state does not tell which segments are published
   bool lenient = false;  // files may say again what others have said
   bool skip = false;
   uint64_t missing_writes = 0;
@@ -167,6 +174,7 @@ WalContents read_wal(FileSystem& fs, DatabaseFiles& files, Reporter& reporter) {
   Chain chain = find_chain(fs, files, contents, reporter);
   check_unknown(fs, files, chain, contents, reporter);
   Reader reader(contents, files.state);
+  reader.guessed = files.guessed;
   reader.lenient = files.guessed || std::any_of(chain.begin(), chain.end(),
                                                 [](const auto& file) { return !file.second.has_value(); });
   for (auto it = chain.begin(); it != chain.end(); ++it) {

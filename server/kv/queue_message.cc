@@ -30,4 +30,24 @@ void append_queue_message(std::string& out, const Enqueue& enqueue) {
   out.append(enqueue.payload);
 }
 
+Result<Enqueue> parse_queue_message(std::string_view bytes) {
+  const auto malformed = [] { return fail(ErrorCode::kCorruption, "a queue message is malformed"); };
+  ByteReader reader(bytes);
+  const uint8_t version = reader.u8();
+  if (version > kVersion)
+    return fail(ErrorCode::kNewerFormat, "a queue message was written by a newer version of this program");
+  if (version != kVersion) return malformed();
+  Enqueue message;
+  for (uint64_t left = reader.varint(); left > 0 && reader.ok(); --left) {
+    const uint64_t ms = reader.varint();
+    if (ms > UINT32_MAX) return malformed();
+    message.backoff_schedule_ms.push_back(static_cast<uint32_t>(ms));
+  }
+  for (uint64_t left = reader.varint(); left > 0 && reader.ok(); --left)
+    message.keys_if_undelivered.push_back(reader.bytes());
+  if (!reader.ok()) return malformed();
+  message.payload = reader.raw(reader.remaining());
+  return message;
+}
+
 }  // namespace tidemark::kv

@@ -4,7 +4,9 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 
+#include "engine/base/status.h"
 #include "engine/base/versionstamp.h"
 #include "server/kv/request.h"
 
@@ -17,5 +19,9 @@ std::string queue_key(int64_t deliver_at_ms, Versionstamp enqueued, uint32_t ind
 
 // Appends the stored form.
 void append_queue_message(std::string& out, const Enqueue& enqueue);
+
+// The stored form again, but for the time of delivery, which is in the key. Views point into `bytes`.
+// kCorruption if the bytes break the format's rules, kNewerFormat if a newer version wrote them.
+Result<Enqueue> parse_queue_message(std::string_view bytes);
 
 }  // namespace tidemark::kv

@@ -1,0 +1,170 @@
+// As text, findings are printed as they are found; as JSON, one object at the end.
+#include "tools/fsck_command.h"
+
+#include <unistd.h>
+
+#include <boost/json.hpp>
+#include <cstdio>
+
+#include "engine/io/posix_file_system.h"
+#include "tools/admin_command.h"
+#include "tools/settings.h"
+#include "tools/store_check.h"
+
+namespace tidemark::tools {
+namespace {
+
+namespace json = boost::json;
+
+const char* severity_name(verify::Severity severity) {
+  return severity == verify::Severity::kMajor ? "major" : "minor";
+}
+
+const char* result_name(const StoreCheckSummary& summary) {
+  return summary.major > 0 ? "major" : summary.minor > 0 ? "minor" : "clean";
+}
+
+// How far it is, on a terminal only: over and over on one line of stderr.
+class ProgressLine {
+ public:
+  explicit ProgressLine(bool wanted) : shown_(wanted && ::isatty(STDERR_FILENO) == 1) {}
+  ~ProgressLine() { clear(); }
+  void show(uint64_t done, uint64_t total) {
+    if (!shown_ || total == 0) return;
+    const int percent = static_cast<int>(static_cast<double>(done) * 100 / static_cast<double>(total));
+    if (percent == percent_ && drawn_) return;
+    percent_ = percent;
+    drawn_ = true;
+    std::fprintf(stderr, "\r%3d %% of %.1f MB\x1b[K", percent, static_cast<double>(total) / 1e6);
+  }
+  void clear() {
+    if (drawn_) std::fputs("\r\x1b[K", stderr);
+    drawn_ = false;
+  }
+
+ private:
+  const bool shown_;
+  bool drawn_ = false;
+  int percent_ = -1;
+};
+
+json::object describe(const verify::Finding& finding) {
+  json::object out{{"severity", severity_name(finding.kind.severity)},
+                   {"kind", finding.kind.code},
+                   {"file", finding.file},
+                   {"what", finding.what},
+                   {"meaning", finding.kind.meaning}};
+  if (finding.offset) out["offset"] = *finding.offset;
+  return out;
+}
+
+json::object describe(const CheckedDatabase& database) {
+  const verify::VerifySummary& summary = database.summary;
+  return {{"name", database.name},
+          {"folder", database.dir},
+          {"head", summary.head.hex()},
+          {"horizon", summary.horizon.hex()},
+          {"segments", summary.segments},
+          {"liveVersions", summary.live_versions},
+          {"historyVersions", summary.history_versions},
+          {"changeFiles", summary.change_files},
+          {"commits", summary.commits},
+          {"logCommits", summary.wal_commits},
+          {"tornLogs", summary.torn_wal_files},
+          {"bytes", summary.bytes},
+          {"findings", summary.findings}};
+}
+
+void print(const verify::Finding& finding) {
+  const std::string place =
+      finding.file + (finding.offset ? " at offset " + std::to_string(*finding.offset) : "");
+  std::printf("%s: %s: %s [%s]\n    %s\n", severity_name(finding.kind.severity), place.c_str(),
+              finding.what.c_str(), finding.kind.code, finding.kind.meaning);
+}
+
+void print(const CheckedDatabase& database) {
+  const verify::VerifySummary& summary = database.summary;
+  std::printf("%s: %llu live versions, %llu in history, %llu commits listed and %llu in the log; %.1f MB\n",
+              database.name.empty() ? database.dir.c_str() : database.name.c_str(),
+              static_cast<unsigned long long>(summary.live_versions),
+              static_cast<unsigned long long>(summary.history_versions),
+              static_cast<unsigned long long>(summary.commits),
+              static_cast<unsigned long long>(summary.wal_commits), static_cast<double>(summary.bytes) / 1e6);
+  if (summary.torn_wal_files > 0)
+    std::puts("    the log ends in a record that was not written whole, as after a crash: no damage");
+}
+
+int exit_code(const StoreCheckSummary& summary) {
+  return summary.major > 0 ? kFsckMajor : summary.minor > 0 ? kFsckMinor : kFsckClean;
+}
+
+int not_checked(const Error& error) {
+  std::fprintf(stderr, "tidemark: could not check: %s\n", error.message.c_str());
+  return kFsckNotChecked;
+}
+
+int check(const std::string& dir, const FsckArguments& arguments) {
+  ProgressLine progress(!arguments.json);
+  json::array findings;
+  StoreCheckOptions options;
+  options.deep = arguments.deep;
+  options.database = arguments.database;
+  options.progress = [&](uint64_t done, uint64_t total) { progress.show(done, total); };
+  options.findings = [&](const verify::Finding& finding) {
+    if (arguments.json) {
+      findings.push_back(describe(finding));
+      return;
+    }
+    progress.clear();
+    print(finding);
+  };
+  const Result<StoreCheckSummary> summary = check_store(posix_file_system(), dir, options);
+  progress.clear();
+  if (!summary) return not_checked(summary.error());
+  if (arguments.json) {
+    json::array databases;
+    for (const CheckedDatabase& database : summary->databases) databases.push_back(describe(database));
+    const json::object out{{"result", result_name(*summary)},
+                           {"minor", summary->minor},
+                           {"major", summary->major},
+                           {"databases", std::move(databases)},
+                           {"findings", std::move(findings)}};
+    std::puts(json::serialize(out).c_str());
+  } else {
+    for (const CheckedDatabase& database : summary->databases) print(database);
+    if (summary->major + summary->minor == 0)
+      std::puts("clean");
+    else
+      std::printf("%llu major and %llu minor findings\n", static_cast<unsigned long long>(summary->major),
+                  static_cast<unsigned long long>(summary->minor));
+  }
+  return exit_code(*summary);
+}
+
+}  // namespace
+
+CLI::App* add_fsck_command(CLI::App& app, FsckArguments& arguments) {
+  CLI::App* fsck =
+      app.add_subcommand("fsck", "Check a stopped store, or a copy of one; writes nothing into it");
+  fsck->add_option("--data-dir", arguments.data_dir,
+                   "Folder of the store, or of one database. Also by " + environment_name("data-dir"))
+      ->type_name("DIR");
+  fsck->add_option("--database", arguments.database, "Only this one, by name or id; all if left out")
+      ->type_name("NAME");
+  fsck->add_flag(
+      "--deep", arguments.deep,
+      "Also look up every key in the filters, and hold segments and change files against each other");
+  fsck->add_flag("--json", arguments.json, "Print one JSON object");
+  fsck->footer(
+      "Exit codes: 0 clean; 1 could not check (the store is being served, or is none); 2 wrong arguments;\n"
+      "3 minor findings only (nothing is lost); 4 major findings.");
+  return fsck;
+}
+
+int run_fsck_command(const FsckArguments& arguments) {
+  std::string dir = data_dir_of(arguments.data_dir);
+  while (dir.size() > 1 && dir.ends_with('/')) dir.pop_back();
+  return check(dir, arguments);
+}
+
+}  // namespace tidemark::tools
