@@ -16,9 +16,10 @@ struct FsckArguments {
   bool json = false;
 };
 
-// Exit codes, beside 2 for wrong arguments.
+// Exit codes.
 inline constexpr int kFsckClean = 0;
 inline constexpr int kFsckNotChecked = 1;
+inline constexpr int kFsckWrongArguments = 2;
 inline constexpr int kFsckMinor = 3;
 inline constexpr int kFsckMajor = 4;
 

@@ -62,9 +62,9 @@ class Scan {
     if (read_index(index)) {
       for (const ChangeBlockIndex& block : index) read_block(block);
     } else if (options_.search_blocks && salt_ != 0) {
-      search_sealed(bytes_, salt_, kChangeHeaderBytes, [&](uint64_t offset, std::string content) {
-        (void)take(offset, content, nullptr);
-        return true;
+      search_sealed(bytes_, salt_, kChangeHeaderBytes, [&](uint64_t, std::string content, bool adjacent) {
+        if (!adjacent) gap();
+        (void)take(content, nullptr);
       });
     }
     if (meta_ && result_.whole) {
@@ -108,19 +108,30 @@ class Scan {
     return true;
   }
 
+  void gap() const {
+    if (options_.gap) options_.gap();
+  }
+
   void read_block(const ChangeBlockIndex& block) {
-    if (block.offset > bytes_.size() || block.size > bytes_.size() - block.offset)
-      return damaged(block.offset, {ErrorCode::kCorruption, "the index points outside of the file"});
-    const auto raw = unseal_block(bytes_.substr(block.offset, block.size), salt_, block.offset);
-    if (!raw) return damaged(block.offset, raw.error());
-    if (const Status taken = take(block.offset, *raw, &block); !taken) {
-      if (taken.error().code == ErrorCode::kCorruption) return damaged(block.offset, taken.error());
+    const Status taken = take_place(block);
+    if (taken) return;
+    gap();
+    if (taken.error().code == ErrorCode::kInvalidArgument)
       mismatch(block.offset, taken.error().message);
-    }
+    else
+      damaged(block.offset, taken.error());
+  }
+
+  Status take_place(const ChangeBlockIndex& block) {
+    if (block.offset > bytes_.size() || block.size > bytes_.size() - block.offset)
+      return fail(ErrorCode::kCorruption, "the index points outside of the file");
+    TM_ASSIGN(const std::string raw,
+              unseal_block(bytes_.substr(block.offset, block.size), salt_, block.offset));
+    return take(raw, &block);
   }
 
   // kCorruption: malformed; kInvalidArgument: it does not fit here.
-  Status take(uint64_t, std::string_view raw, const ChangeBlockIndex* index) {
+  Status take(std::string_view raw, const ChangeBlockIndex* index) {
     OrderCheck check(result_.found);
     TM_TRY(visit_change_block(raw, check));
     if (check.first_here.commits == 0) return fail(ErrorCode::kCorruption, "a block of changes is empty");

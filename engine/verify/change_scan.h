@@ -1,6 +1,7 @@
 // All of a change file that can be read, checked on the way.
 #pragma once
 
+#include <functional>
 #include <optional>
 #include <string>
 
@@ -14,6 +15,8 @@ namespace tidemark::verify {
 struct ChangeScanOptions {
   bool search_blocks = false;  // if the index is damaged, look for blocks all the same
   uint64_t salt = 0;           // to be tried if the header is damaged; 0: not known
+  // Called where commits may be missing between the one before and the next. May be empty.
+  std::function<void()> gap = nullptr;
 };
 
 struct ChangeScanResult {

@@ -34,20 +34,21 @@ uint64_t size_at(std::string_view file, uint64_t salt, uint64_t offset, uint64_t
 }  // namespace
 
 void search_sealed(std::string_view file, uint64_t salt, uint64_t offset,
-                   const std::function<bool(uint64_t, std::string)>& found) {
+                   const std::function<void(uint64_t, std::string, bool)>& found) {
   uint64_t budget = std::max<uint64_t>(file.size() * kBudgetFactor, kBudgetBytes);
-  bool behind = true;  // a piece has just ended here
+  bool adjacent = true;
   while (offset + kBlockTrailerBytes < file.size() && budget > 0) {
     uint64_t size = size_at(file, salt, offset, 0, kSmallPieceBytes, budget);
-    if (size == 0 && behind)
+    if (size == 0 && adjacent)
       size = size_at(file, salt, offset, kSmallPieceBytes + 1, file.size() - offset, budget);
-    behind = size > 0;
-    if (!behind) {
+    if (size == 0) {
+      adjacent = false;
       ++offset;
       continue;
     }
-    if (auto content = unseal_block(file.substr(offset, size), salt, offset))
-      if (!found(offset, std::move(*content))) return;
+    auto content = unseal_block(file.substr(offset, size), salt, offset);
+    if (content) found(offset, std::move(*content), adjacent);
+    adjacent = content.has_value();
     offset += size;
   }
 }

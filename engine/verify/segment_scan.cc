@@ -125,9 +125,8 @@ bool SegmentScan::read_parts() {
 void SegmentScan::search() {
   auto bytes = read_file(fs_, file_, kMaxSearchedBytes);
   if (!bytes || salt_ == 0) return;
-  search_sealed(*bytes, salt_, kSegmentHeaderBytes, [&](uint64_t offset, std::string content) {
+  search_sealed(*bytes, salt_, kSegmentHeaderBytes, [&](uint64_t offset, std::string content, bool) {
     found_.emplace_back(offset, std::move(content));
-    return true;
   });
 }
 
@@ -234,23 +233,26 @@ bool SegmentScan::next_block() {
 
 bool SegmentScan::next() {
   if (!opened_ && !open()) return close(), false;
-  if (block_ == nullptr || ++entry_ == block_->count()) {
-    if (handle_ == nullptr) return false;
-    if (!next_block()) {
-      check_totals();
-      return close(), false;
+  while (true) {
+    if (block_ == nullptr || ++entry_ == block_->count()) {
+      if (handle_ == nullptr) return false;
+      if (!next_block()) {
+        check_totals();
+        return close(), false;
+      }
     }
+    const BlockEntry e = block_->entry(entry_);
+    key_buffer_.resize(block_->prefix().size());
+    key_buffer_.append(e.key_suffix);
+    key_ = key_buffer_;
+    value_ = e.value;
+    stamp_ = e.stamp;
+    superseded_ = kind_ == SegmentKind::kHistory ? e.superseded : Versionstamp::max();
+    tombstone_ = e.tombstone;
+    check_entry();
+    // Readers refuse what lies before the range that the manifest names, and a merge counts on it.
+    if (key_ >= smallest_key_) return true;
   }
-  const BlockEntry e = block_->entry(entry_);
-  key_buffer_.resize(block_->prefix().size());
-  key_buffer_.append(e.key_suffix);
-  key_ = key_buffer_;
-  value_ = e.value;
-  stamp_ = e.stamp;
-  superseded_ = kind_ == SegmentKind::kHistory ? e.superseded : Versionstamp::max();
-  tombstone_ = e.tombstone;
-  check_entry();
-  return true;
 }
 
 void SegmentScan::check_entry() {
