@@ -167,6 +167,8 @@ class Salvage {
     log_ = read_wal(fs_, files_, reporter_);
     check_references(files_, reporter_);
     summary_.log_whole = log_.whole;
+    if (files_.guessed) guess_horizon();
+    summary_.horizon = files_.state.horizon;
     lost_ = find_lost_writes(fs_, files_, log_, options_.cross_check_bytes, reporter_);
 
     const uint64_t epoch = std::clamp<uint64_t>(std::max(files_.state.epoch, log_.head.number >> 56), 1, 127);
@@ -174,7 +176,6 @@ class Salvage {
               Manifest::create(fs_, to_dir_, random_bytes(16), epoch, files_.state.retention_clock_ms));
     ChangeOutput changes(fs_, to_dir_, *manifest_);
     TM_TRY(write_changes(changes));
-    choose_horizon();
     Output live(fs_, to_dir_, *manifest_, SegmentKind::kLive);
     Output history(fs_, to_dir_, *manifest_, SegmentKind::kHistory);
     TM_TRY(write_versions(live, history));
@@ -251,7 +252,6 @@ class Salvage {
       TM_TRY(visitor.status);
       TM_TRY(out.finish());  // as the old files were, so that they can go one by one
       summary_.changes_whole &= result.whole;
-      if (oldest_listed_ == Versionstamp::min()) oldest_listed_ = result.found.last_stamp;
     }
     std::vector<Write> writes;
     for (size_t i = 0; i < log_.commits.size(); ++i) {
@@ -268,12 +268,22 @@ class Salvage {
     return {};
   }
 
-  // The oldest change file goes when the horizon has passed it, so the horizon lies in it or before.
-  void choose_horizon() {
-    summary_.horizon = files_.state.horizon;
-    if (!files_.guessed) return;
+  // Without a manifest. The oldest change file goes when the horizon has passed it, so when that was last
+  // done the horizon lay in it or before.
+  void guess_horizon() {
+    struct Last final : ChangeVisitor {
+      void on_commit(Versionstamp s, int64_t, uint32_t) override { stamp = s; }
+      void on_write(WriteKind, std::string_view) override {}
+      Versionstamp stamp;
+    } last;
+    Reporter silent(&reporter_);
+    for (const auto& [number, meta] : files_.state.changes) {
+      scan_changes(fs_, files_.path(FileType::kChanges, number), std::nullopt,
+                   {true, files_.salt(number), nullptr}, last, silent);
+      if (last.stamp != Versionstamp::min()) break;
+    }
+    files_.state.horizon = last.stamp;
     summary_.horizon_guessed = true;
-    summary_.horizon = oldest_listed_;
   }
 
   Status write_versions(Output& live, Output& history) {
@@ -369,7 +379,6 @@ class Salvage {
   SalvageSummary summary_;
   Versionstamp head_;
   int64_t last_listed_ms_ = 0;
-  Versionstamp oldest_listed_;
 };
 
 }  // namespace
