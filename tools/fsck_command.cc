@@ -149,7 +149,7 @@ json::object describe(const RepairedDatabase& database) {
   for (const auto& range : summary.lost_ranges)
     ranges.push_back(json::object{{"file", range.file},
                                   {"offset", range.keys.offset},
-                                  {"after", verify::shown(range.keys.after)},
+                                  {"from", verify::shown(range.keys.from)},
                                   {"upTo", verify::shown(range.keys.up_to)}});
   for (const verify::LostWrite& write : summary.lost_listed)
     writes.push_back(json::object{{"key", verify::shown(write.key)}, {"versionstamp", write.stamp.hex()}});
@@ -193,8 +193,8 @@ void print(const RepairedDatabase& database) {
         "the history\n",
         static_cast<unsigned long long>(summary.lost_writes));
   for (const auto& range : summary.lost_ranges)
-    std::printf("    of %s, what lay behind %s up to %s is lost\n", range.file.c_str(),
-                range.keys.after.empty() ? "the first key" : verify::shown(range.keys.after).c_str(),
+    std::printf("    of %s, versions from %s up to %s are lost\n", range.file.c_str(),
+                range.keys.from.empty() ? "the first key" : verify::shown(range.keys.from).c_str(),
                 range.keys.up_to.empty() ? "the last" : verify::shown(range.keys.up_to).c_str());
 }
 

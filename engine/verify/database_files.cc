@@ -31,6 +31,30 @@ std::optional<CurrentFile> read_current(FileSystem& fs, DatabaseFiles& files, Re
   return std::nullopt;
 }
 
+// What edits say but for files: none of it ever goes back, so the largest of each is the newest.
+struct Scalars {
+  ManifestState state;
+
+  void add(const ManifestEdit& edit) {
+    const auto raise = [](auto& value, const auto& said) {
+      if (said) value = std::max(value, *said);
+    };
+    raise(state.epoch, edit.epoch);
+    raise(state.next_file_number, edit.next_file_number);
+    raise(state.oldest_wal, edit.oldest_wal);
+    raise(state.newest_wal, edit.newest_wal);
+    raise(state.flushed_stamp, edit.flushed_stamp);
+    raise(state.flushed_timestamp_ms, edit.flushed_timestamp_ms);
+    raise(state.horizon, edit.horizon);
+    raise(state.retention_clock_ms, edit.retention_clock_ms);
+  }
+  void give(ManifestState& to) {
+    state.segments = std::move(to.segments);
+    state.changes = std::move(to.changes);
+    to = std::move(state);
+  }
+};
+
 // Adds up the records of one manifest. False if nothing came of it.
 bool read_manifest(FileSystem& fs, DatabaseFiles& files, uint64_t number, Reporter& reporter) {
   const std::string path = files.path(FileType::kManifest, number);
@@ -44,9 +68,9 @@ bool read_manifest(FileSystem& fs, DatabaseFiles& files, uint64_t number, Report
     reporter.report(kManifestDamaged, path, 0, log->header().error());
     files.newer_format |= log->header().error().code == ErrorCode::kNewerFormat;
     if (files.newer_format) return false;
-    whole = false;
   }
   ManifestState state;
+  Scalars scalars;
   uint64_t records = 0;
   while (const auto piece = log->next(std::nullopt)) {
     if (!piece->record) {
@@ -64,11 +88,11 @@ bool read_manifest(FileSystem& fs, DatabaseFiles& files, uint64_t number, Report
       continue;
     }
     if (records == 0 && !edit->snapshot) whole = false;  // its first record is among the damage
+    scalars.add(*edit);
     if (const Status applied = state.apply(*edit); !applied) {
       // Behind damage that is a consequence, and said already.
       if (whole) reporter.report(kManifestRule, path, piece->offset, applied.error());
       whole = false;
-      continue;
     }
     ++records;
   }
@@ -78,6 +102,7 @@ bool read_manifest(FileSystem& fs, DatabaseFiles& files, uint64_t number, Report
                       "no intact record, though the first was durable before CURRENT named the file");
     return false;
   }
+  if (!whole) scalars.give(state);
   files.state = std::move(state);
   files.manifest_path = path;
   files.manifest_number = number;
@@ -166,11 +191,14 @@ SegmentMeta describe_segment(FileSystem& fs, const std::string& path, uint64_t n
 void guess(FileSystem& fs, DatabaseFiles& files) {
   files.guessed = true;
   files.whole = false;
-  files.state = ManifestState();
-  if (!files.wals.empty()) {
-    files.state.oldest_wal = files.wals.begin()->first;
-    files.state.newest_wal = files.wals.rbegin()->first;
+  ManifestState& state = files.state;
+  // Without a manifest the log goes as far as there are files.
+  if (files.manifest_number == 0 && !files.wals.empty()) {
+    state.oldest_wal = files.wals.begin()->first;
+    state.newest_wal = files.wals.rbegin()->first;
   }
+  state.segments.clear();
+  state.changes.clear();
   for (const auto& [number, size] : files.segments) {
     SegmentMeta meta = describe_segment(fs, files.path(FileType::kSegment, number), number, size);
     const uint64_t place = meta.kind == SegmentKind::kLive ? 0 : number;
@@ -201,24 +229,27 @@ Result<DatabaseFiles> load_files(FileSystem& fs, const std::string& dir, Reporte
   TM_TRY(list(fs, files));
   const std::optional<CurrentFile> current = read_current(fs, files, reporter);
   if (files.newer_format) return files;
-  if (current) files.database_id = current->database_id;
-  if (current && files.manifests.contains(current->manifest_number)) {
-    reporter.add_total(files.manifests[current->manifest_number]);
-    if (read_manifest(fs, files, current->manifest_number, reporter) || files.newer_format) return files;
-  } else if (current) {
-    reporter.report(kManifestDamaged, files.path(FileType::kManifest, current->manifest_number), std::nullopt,
-                    "the file that CURRENT names is missing");
+  bool read = false;
+  if (current) {
+    files.database_id = current->database_id;
+    if (files.manifests.contains(current->manifest_number)) {
+      reporter.add_total(files.manifests[current->manifest_number]);
+      read = read_manifest(fs, files, current->manifest_number, reporter);
+    } else {
+      reporter.report(kManifestDamaged, files.path(FileType::kManifest, current->manifest_number),
+                      std::nullopt, "the file that CURRENT names is missing");
+    }
   }
   // Beside the one that CURRENT names there is seldom another, and then an older one.
   if (files.database_id.empty()) files.database_id = find_database_id(fs, files);
-  for (auto it = files.manifests.rbegin(); it != files.manifests.rend(); ++it) {
+  for (auto it = files.manifests.rbegin(); !read && it != files.manifests.rend(); ++it) {
+    if (files.newer_format) break;
     if (current && it->first == current->manifest_number) continue;
-    if (!read_manifest(fs, files, it->first, reporter)) continue;
+    read = read_manifest(fs, files, it->first, reporter);
     // Right if only CURRENT is damaged; what it would have said is not known.
     if (current) files.whole = false;
-    return files;
   }
-  guess(fs, files);
+  if (!files.newer_format && (!read || !files.whole)) guess(fs, files);
   return files;
 }
 

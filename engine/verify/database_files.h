@@ -20,10 +20,12 @@ struct DatabaseFiles {
   ManifestState state;           // what the manifest's intact records add up to
   std::string manifest_path;     // of the manifest that was read; CURRENT's if there is none
   uint64_t manifest_number = 0;  // 0: none could be read
-  bool whole = true;             // the state is what the manifest says, without damage
+  bool whole = true;             // the manifest's records are all there
   bool newer_format = false;     // CURRENT or the manifest is a newer version's: nothing else was looked at
-  // No manifest could be read: the state is what the folder's files say of themselves. All live segments
-  // stand on level 0, each history segment is a run, and of change files nothing is known but their numbers.
+  // The manifest has lost records, or there is none: which segments and change files there must be is what
+  // the folder has, and what they are, what they say of themselves. All live segments stand on level 0, each
+  // history segment is a run, and of change files nothing is known but their numbers. What else the state
+  // says comes from the records that are left, if any.
   bool guessed = false;
   // Sizes of the files that are there, by number.
   std::map<uint64_t, uint64_t> wals, segments, changes, manifests;

@@ -268,9 +268,11 @@ class Salvage {
     return {};
   }
 
-  // Without a manifest. The oldest change file goes when the horizon has passed it, so when that was last
-  // done the horizon lay in it or before.
+  // What the manifest's records say that are left, or without any: the oldest change file goes when the
+  // horizon has passed it, so when that was last done the horizon lay in it or before.
   void guess_horizon() {
+    summary_.horizon_guessed = true;
+    if (files_.manifest_number != 0) return;
     struct Last final : ChangeVisitor {
       void on_commit(Versionstamp s, int64_t, uint32_t) override { stamp = s; }
       void on_write(WriteKind, std::string_view) override {}
@@ -283,7 +285,6 @@ class Salvage {
       if (last.stamp != Versionstamp::min()) break;
     }
     files_.state.horizon = last.stamp;
-    summary_.horizon_guessed = true;
   }
 
   Status write_versions(Output& live, Output& history) {

@@ -26,7 +26,8 @@ struct SalvageSummary {
   uint64_t history_versions = 0;
   uint64_t commits = 0;   // listed in its change files
   uint64_t findings = 0;  // on the old one
-  // How far history is complete is not known: the manifest was lost. The horizon is a guess then.
+  // The manifest has lost records, or all: the horizon is what is left of it says, or a guess, and may be too
+  // early: history may be incomplete behind it. A key that was deleted before it may be back.
   bool horizon_guessed = false;
   bool log_whole = true;               // nothing of the log was lost
   bool changes_whole = true;           // nothing of the change files was lost

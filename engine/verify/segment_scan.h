@@ -24,10 +24,10 @@ struct SegmentScanOptions {
   uint64_t salt = 0;           // to be tried if the header is damaged; 0: not known
 };
 
-// A range of keys of which versions are lost. Empty ends are open.
+// A range of keys of which versions are lost, both ends inclusive; empty ends are open.
 struct LostRange {
-  std::string after;    // exclusive
-  std::string up_to;    // inclusive
+  std::string from;
+  std::string up_to;
   uint64_t offset = 0;  // of the block
 };
 

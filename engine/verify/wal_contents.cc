@@ -110,7 +110,7 @@ Chain find_chain(FileSystem& fs, const DatabaseFiles& files, WalContents& conten
     std::optional<uint64_t> before;
     if (!files.wals.contains(number)) {
       contents.whole = false;
-      if (!files.guessed)
+      if (files.manifest_number != 0)
         reporter.report(kFileMissing, path, std::nullopt, "the WAL file is missing, though " + named_by);
     } else {
       auto header = read_header(fs, files, number);
@@ -119,7 +119,7 @@ Chain find_chain(FileSystem& fs, const DatabaseFiles& files, WalContents& conten
     }
     if (number <= state.oldest_wal) break;
     if (before && (*before < state.oldest_wal || *before >= number)) {
-      if (files.guessed) break;  // it need not lead anywhere
+      if (files.manifest_number == 0) break;  // it need not lead anywhere
       broken(number, 40, "the chain of WAL files does not lead to file " + std::to_string(state.oldest_wal));
       before.reset();
     }
@@ -139,7 +139,7 @@ Chain find_chain(FileSystem& fs, const DatabaseFiles& files, WalContents& conten
 // Into files beyond the newest that the manifest knows, nothing but copies is written.
 void check_unknown(FileSystem& fs, const DatabaseFiles& files, const Chain& chain, WalContents& contents,
                    Reporter& reporter) {
-  if (files.guessed) return;
+  if (!files.whole) return;
   for (const auto& [number, size] : files.wals) {
     if (chain.contains(number)) continue;
     const std::string path = files.path(FileType::kWal, number);
