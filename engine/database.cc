@@ -7,6 +7,7 @@
 #include "engine/compaction/background.h"
 #include "engine/compaction/ingest_writer.h"
 #include "engine/engine_impl.h"
+#include "engine/mvcc/commit_history.h"
 #include "engine/mvcc/commit_pipeline.h"
 #include "engine/mvcc/point_read.h"
 #include "engine/mvcc/scan_cursor.h"
@@ -49,35 +50,55 @@ class View final : public ReadView {
   WadingObserver* const observer_;
 };
 
-class IngestImpl final : public Ingest {
+class IngestImpl final : public Ingest, private IngestSource {
  public:
   IngestImpl(VersionSet& versions, CommitPipeline& pipeline, Background& background,
-             const DatabaseOptions& options)
-      : writer_(versions, options), pipeline_(pipeline), background_(background) {}
+             SnapshotRegistry& snapshots, const DatabaseOptions& database, const IngestOptions& options)
+      : writer_(versions, database, options.starts_history),
+        options_(options),
+        pipeline_(pipeline),
+        background_(background),
+        snapshots_(snapshots) {}
 
   Status add(std::string_view key, Versionstamp stamp, std::optional<std::string_view> value) override {
     return writer_.add(key, stamp, value);
   }
-  CommitOutcome publish(Versionstamp last, int64_t timestamp_ms) override {
-    CommitOutcome outcome;
-    auto segments = writer_.finish();
-    if (!segments) {
-      outcome.status = std::unexpected<Error>(std::move(segments).error());
-      return outcome;
-    }
-    const WalIngest ingest{last, timestamp_ms, std::move(*segments)};
-    outcome = pipeline_.ingest(ingest);
+  Status begin_part() override { return writer_.begin_part(); }
+
+  CommitOutcome publish(const CommitPoint& last) override {
+    return publish([&](const CommitPoint&, const CommitPoint&) { return std::optional(last); });
+  }
+  CommitOutcome publish(const Complete& complete) override {
+    complete_ = &complete;
+    CommitOutcome outcome = pipeline_.ingest(*this);
     // With an unknown outcome the next recovery decides: the files must be there.
     if (outcome.committed || (!outcome.status && outcome.status.error().code == ErrorCode::kUnknownOutcome))
       writer_.release();
-    if (outcome.committed) background_.schedule_compaction();
+    if (!outcome.committed) return outcome;
+    if (ingest_.horizon) (void)snapshots_.advance(*ingest_.horizon);
+    background_.schedule_compaction();
     return outcome;
   }
 
  private:
+  Result<const WalIngest*> finish(const Head::Value& before, Versionstamp next,
+                                  int64_t timestamp_ms) override {
+    if (options_.starts_history && before.stamp != Versionstamp::min())
+      return fail(ErrorCode::kInvalidArgument, "the database is not empty, so its history cannot begin here");
+    TM_ASSIGN(const std::optional<CommitPoint> last,
+              (*complete_)({before.stamp, before.timestamp_ms}, {next, timestamp_ms}));
+    if (!last) return nullptr;
+    TM_ASSIGN(ingest_, writer_.finish(*last));
+    return &ingest_;
+  }
+
   IngestWriter writer_;
+  const IngestOptions options_;
+  const Complete* complete_ = nullptr;
+  WalIngest ingest_;
   CommitPipeline& pipeline_;
   Background& background_;
+  SnapshotRegistry& snapshots_;
 };
 
 class DatabaseImpl final : public Database, private WadingObserver {
@@ -87,6 +108,7 @@ class DatabaseImpl final : public Database, private WadingObserver {
         id_{recovered.versions->database_id()},
         epoch_(recovered.epoch),
         clock_(engine.clock()),
+        files_(std::move(recovered.files)),
         lock_(std::move(recovered.lock)),
         versions_(std::move(recovered.versions)),
         snapshots_(std::make_shared<SnapshotRegistry>(versions_->manifest_state().horizon)),
@@ -110,8 +132,20 @@ class DatabaseImpl final : public Database, private WadingObserver {
   void submit(CommitRequest& request) override { pipeline_.submit(request); }
   CommitOutcome commit(CommitRequest& request) override { return pipeline_.commit(request); }
 
-  std::unique_ptr<Ingest> begin_ingest() override {
-    return std::make_unique<IngestImpl>(*versions_, pipeline_, background_, options_);
+  std::unique_ptr<Ingest> begin_ingest(const IngestOptions& options) override {
+    return std::make_unique<IngestImpl>(*versions_, pipeline_, background_, *snapshots_, options_, options);
+  }
+
+  Result<CommitPoint> last_commit(Versionstamp stamp, int64_t timestamp_ms) const override {
+    return history().floor(stamp, timestamp_ms);
+  }
+  Status visit_history(Versionstamp from, Versionstamp to, HistoryVisitor& visitor) const override {
+    return history().visit(from, to, visitor);
+  }
+  Status visit_commits(
+      Versionstamp from, Versionstamp to,
+      const std::function<bool(const CommitPoint& commit, uint32_t writes)>& visit) const override {
+    return history().visit_newest_first(from, to, visit);
   }
 
   std::unique_ptr<ReadView> read() const override {
@@ -223,12 +257,18 @@ class DatabaseImpl final : public Database, private WadingObserver {
 
  private:
   void on_wading() override { background_.schedule_compaction(); }
+  // The head is read first: what is at or below it is in memtables or change files by then.
+  CommitHistory history() const {
+    const Versionstamp at = head();
+    return CommitHistory(*versions_, at);
+  }
   WadingObserver* observer() const { return const_cast<DatabaseImpl*>(this); }
 
   const DatabaseOptions options_;
   const DatabaseId id_;
   const uint8_t epoch_;
   Clock& clock_;
+  const std::unique_ptr<FileSystem> files_;
   std::unique_ptr<FileLock> lock_;
   const std::unique_ptr<VersionSet> versions_;
   const std::shared_ptr<SnapshotRegistry> snapshots_;

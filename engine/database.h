@@ -10,9 +10,11 @@
 #include <string>
 #include <vector>
 
+#include "engine/base/commit_point.h"
 #include "engine/base/histogram.h"
 #include "engine/base/status.h"
 #include "engine/base/versionstamp.h"
+#include "engine/history.h"
 #include "engine/options.h"
 #include "engine/snapshot.h"
 #include "engine/transaction.h"
@@ -89,18 +91,34 @@ class Engine {
   virtual EngineStats stats() const = 0;
 };
 
+struct IngestOptions {
+  // History begins with what is ingested: the horizon moves to the stamp that becomes the head. For a
+  // database that holds nothing.
+  bool starts_history = false;
+};
+
 // Segments being written for the second entrance: versions whose stamps were given elsewhere (restore,
-// replica, import) become part of a database all at once. One thread. Dropping it unpublished removes what it
-// wrote.
+// replica, import, rewind) become part of a database all at once. One thread. Dropping it unpublished removes
+// what it wrote.
 class Ingest {
  public:
   virtual ~Ingest() = default;
   // Keys ascending, of one key the newest first; no value: a tombstone.
   virtual Status add(std::string_view key, Versionstamp stamp, std::optional<std::string_view> value) = 0;
-  // Publishes. `last` becomes the head (at or above every stamp added), `timestamp_ms` its commit timestamp.
-  // The outcome is as a commit's; kInvalidArgument if a stamp is not above the head of that moment. Call it
-  // once.
-  virtual CommitOutcome publish(Versionstamp last, int64_t timestamp_ms) = 0;
+  // Begins another part, whose keys ascend from the start. Its versions must be newer than those that earlier
+  // parts have of their keys, one version for each.
+  virtual Status begin_part() = 0;
+
+  // Publishes. `last` becomes the head (at or above every stamp added). The outcome is as a commit's;
+  // kInvalidArgument if a stamp is not above the head of that moment. Call one of the two once.
+  virtual CommitOutcome publish(const CommitPoint& last) = 0;
+  // The same, with a last look at the database: `complete` is called when no transaction can come in between
+  // any more, with the head, and with what a commit would be given now. It may add to the ingest, reads
+  // `head` where it reads the head, and gives what becomes the head, or nothing: then nothing is published,
+  // and the outcome is a success without `committed`. It must not commit anything. Writers wait for it.
+  using Complete =
+      std::function<Result<std::optional<CommitPoint>>(const CommitPoint& head, const CommitPoint& next)>;
+  virtual CommitOutcome publish(const Complete& complete) = 0;
 };
 
 class Database {
@@ -130,7 +148,19 @@ class Database {
   virtual CommitOutcome commit(CommitRequest& request) = 0;
 
   // Must be gone before the database is.
-  virtual std::unique_ptr<Ingest> begin_ingest() = 0;
+  virtual std::unique_ptr<Ingest> begin_ingest(const IngestOptions& options = {}) = 0;
+
+  // What happened, from the horizon on. Errors: kCorruption, kIo.
+
+  // The last commit at or below both, or the beginning if there is none. Commits below the horizon are
+  // forgotten bit by bit: then an earlier one, or the beginning, is given.
+  virtual Result<CommitPoint> last_commit(Versionstamp stamp, int64_t timestamp_ms) const = 0;
+  // Commits above `from` up to `to`, the oldest first. REQUIRES: from >= horizon(), or some may be missing.
+  virtual Status visit_history(Versionstamp from, Versionstamp to, HistoryVisitor& visitor) const = 0;
+  // The same, the newest first and without their writes, until `visit` gives false.
+  virtual Status visit_commits(
+      Versionstamp from, Versionstamp to,
+      const std::function<bool(const CommitPoint& commit, uint32_t writes)>& visit) const = 0;
 
   // A view of head.
   virtual std::unique_ptr<ReadView> read() const = 0;

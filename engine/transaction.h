@@ -12,7 +12,7 @@
 namespace tidemark {
 
 class Signal;
-struct WalIngest;
+class IngestSource;
 
 // What a CommitRequest works on. Valid only during CommitRequest::run, on that thread.
 class Transaction {
@@ -68,8 +68,8 @@ class CommitRequest {
  private:
   friend class CommitPipeline;
   CommitRequest* next_ = nullptr;
-  Signal* waiter_ = nullptr;           // of the thread that waits for it in commit(); null: done() is called
-  const WalIngest* ingest_ = nullptr;  // publishes segments instead of running
+  Signal* waiter_ = nullptr;        // of the thread that waits for it in commit(); null: done() is called
+  IngestSource* ingest_ = nullptr;  // publishes segments instead of running
   CommitOutcome outcome_;
 };
 

@@ -13,13 +13,14 @@ constexpr size_t kWriteBytes = 1 << 20;
 
 // Remembers the last commit that is old enough.
 struct FloorVisitor final : ChangeVisitor {
-  explicit FloorVisitor(int64_t limit_ms) : limit_ms(limit_ms) {}
+  FloorVisitor(Versionstamp stamp_limit, int64_t limit) : limit_stamp(stamp_limit), limit_ms(limit) {}
   void on_commit(Versionstamp stamp, int64_t timestamp_ms, uint32_t) override {
-    if (timestamp_ms <= limit_ms) found = stamp;
+    if (stamp <= limit_stamp && timestamp_ms <= limit_ms) found = CommitPoint{stamp, timestamp_ms};
   }
   void on_write(WriteKind, std::string_view) override {}
+  const Versionstamp limit_stamp;
   const int64_t limit_ms;
-  Versionstamp found;
+  std::optional<CommitPoint> found;
 };
 
 }  // namespace
@@ -112,25 +113,27 @@ Result<std::unique_ptr<ChangeFileReader>> ChangeFileReader::open(FileSystem& fs,
   return reader;
 }
 
-Result<Versionstamp> ChangeFileReader::floor(int64_t timestamp_ms) const {
-  // The block that begins at or below the time holds the commit sought.
-  auto it = std::upper_bound(index_.begin(), index_.end(), timestamp_ms,
-                             [](int64_t t, const ChangeBlockIndex& b) { return t < b.first_timestamp_ms; });
-  if (it == index_.begin()) return Versionstamp::min();
-  --it;
-  TM_ASSIGN(const std::string raw, read(it->offset, it->size));
-  FloorVisitor visitor(timestamp_ms);
-  if (auto visited = visit_change_block(raw, visitor); !visited)
-    return fail_within(file_->path() + " at offset " + std::to_string(it->offset), visited.error());
+Result<std::optional<CommitPoint>> ChangeFileReader::floor(Versionstamp stamp, int64_t timestamp_ms) const {
+  // The last block that begins at or below both holds the commit sought.
+  const auto it = std::ranges::partition_point(index_, [&](const ChangeBlockIndex& block) {
+    return block.first_stamp <= stamp && block.first_timestamp_ms <= timestamp_ms;
+  });
+  if (it == index_.begin()) return std::nullopt;
+  FloorVisitor visitor(stamp, timestamp_ms);
+  TM_TRY(visit_block(static_cast<size_t>(it - index_.begin()) - 1, visitor));
   return visitor.found;
 }
 
+Status ChangeFileReader::visit_block(size_t block, ChangeVisitor& visitor) const {
+  const ChangeBlockIndex& place = index_[block];
+  TM_ASSIGN(const std::string raw, read(place.offset, place.size));
+  if (auto visited = visit_change_block(raw, visitor); !visited)
+    return fail_within(file_->path() + " at offset " + std::to_string(place.offset), visited.error());
+  return {};
+}
+
 Status ChangeFileReader::visit(ChangeVisitor& visitor) const {
-  for (const ChangeBlockIndex& block : index_) {
-    TM_ASSIGN(const std::string raw, read(block.offset, block.size));
-    if (auto visited = visit_change_block(raw, visitor); !visited)
-      return fail_within(file_->path() + " at offset " + std::to_string(block.offset), visited.error());
-  }
+  for (size_t block = 0; block < index_.size(); ++block) TM_TRY(visit_block(block, visitor));
   return {};
 }
 

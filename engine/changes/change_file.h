@@ -5,10 +5,12 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "engine/base/commit_point.h"
 #include "engine/base/status.h"
 #include "engine/format/change_record.h"
 #include "engine/io/file_system.h"
@@ -44,10 +46,15 @@ class ChangeFileReader {
  public:
   static Result<std::unique_ptr<ChangeFileReader>> open(FileSystem& fs, const std::string& path,
                                                         const ChangeFileMeta& meta);
-  // The last commit whose timestamp is at or below `timestamp_ms`; Versionstamp::min() if there is none.
-  Result<Versionstamp> floor(int64_t timestamp_ms) const;
+  // The last commit at or below both; nothing if there is none.
+  Result<std::optional<CommitPoint>> floor(Versionstamp stamp, int64_t timestamp_ms) const;
   // Calls the visitor for every commit of the file, in order.
   Status visit(ChangeVisitor& visitor) const;
+
+  // The file in pieces: whole commits, in order.
+  size_t blocks() const { return index_.size(); }
+  Versionstamp first_stamp(size_t block) const { return index_[block].first_stamp; }
+  Status visit_block(size_t block, ChangeVisitor& visitor) const;
 
  private:
   Result<std::string> read(uint64_t offset, uint64_t size) const;

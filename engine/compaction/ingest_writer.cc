@@ -1,38 +1,82 @@
 #include "engine/compaction/ingest_writer.h"
 
+#include <algorithm>
+
+#include "engine/base/check.h"
+
 namespace tidemark {
 
 // What lies beneath is not known while the files are prepared: every tombstone stays.
-IngestWriter::IngestWriter(VersionSet& versions, const DatabaseOptions& options)
-    : versions_(versions),
-      live_(versions, options, SegmentKind::kLive, options.segment_bytes),
-      history_(versions, options, SegmentKind::kHistory, options.segment_bytes),
-      splitter_(live_, history_, Versionstamp::min(), [](std::string_view) { return false; }) {}
+IngestWriter::Part::Part(VersionSet& versions, const DatabaseOptions& options)
+    : live(versions, options, SegmentKind::kLive, options.segment_bytes),
+      history(versions, options, SegmentKind::kHistory, options.segment_bytes),
+      splitter(live, history, Versionstamp::min(), [](std::string_view) { return false; }) {}
+
+IngestWriter::IngestWriter(VersionSet& versions, const DatabaseOptions& options, bool starts_history)
+    : versions_(versions), options_(options), starts_history_(starts_history) {
+  parts_.push_back(std::make_unique<Part>(versions_, options_));
+}
+
+IngestWriter::~IngestWriter() {
+  if (!changes_path_.empty()) (void)versions_.fs().remove(changes_path_).has_value();
+}
 
 Status IngestWriter::add(std::string_view key, Versionstamp stamp, std::optional<std::string_view> value) {
   if (key.empty() || key.size() > UINT16_MAX)
     return fail(ErrorCode::kInvalidArgument, "a key has " + std::to_string(key.size()) + " bytes");
-  if (any_ && compare_entries(last_key_, last_stamp_, key, stamp) >= 0)
+  Part& part = *parts_.back();
+  if (part.any && compare_entries(part.last_key, part.last_stamp, key, stamp) >= 0)
     return fail(ErrorCode::kInvalidArgument, "entries to ingest are out of order");
-  any_ = true;
-  last_key_ = key;
-  last_stamp_ = stamp;
-  return splitter_.add(key, stamp, !value.has_value(), value.value_or(std::string_view()));
+  // History of several parts would overlap within one run.
+  if (parts_.size() > 1 && part.any && part.last_key == key)
+    return fail(ErrorCode::kInvalidArgument, "only the first part of an ingest may hold older versions");
+  part.any = any_entries_ = true;
+  part.last_key = key;
+  part.last_stamp = stamp;
+  largest_ = std::max(largest_, stamp);
+  if (!starts_history_) changes_.add(key, stamp, !value.has_value());
+  return part.splitter.add(key, stamp, !value.has_value(), value.value_or(std::string_view()));
 }
 
-Result<std::vector<SegmentMeta>> IngestWriter::finish() {
-  TM_TRY(live_.finish());
-  TM_TRY(history_.finish());
-  std::vector<SegmentMeta> all = live_.files();
-  all.insert(all.end(), history_.files().begin(), history_.files().end());
-  if (all.empty()) return fail(ErrorCode::kInvalidArgument, "there is nothing to ingest");
+Status IngestWriter::begin_part() {
+  Part& part = *parts_.back();
+  if (!part.any) return {};
+  TM_TRY(part.live.finish());
+  TM_TRY(part.history.finish());
+  parts_.push_back(std::make_unique<Part>(versions_, options_));
+  return {};
+}
+
+Result<WalIngest> IngestWriter::finish(const CommitPoint& last) {
+  if (!any_entries_) return fail(ErrorCode::kInvalidArgument, "there is nothing to ingest");
+  if (largest_ > last.stamp)
+    return fail(ErrorCode::kInvalidArgument,
+                "a version to ingest is above " + last.stamp.hex() + ", the last one");
+  WalIngest ingest{last.stamp, last.timestamp_ms, {}, {}, {}};
+  for (const auto& part : parts_) {
+    TM_TRY(part->live.finish());
+    TM_TRY(part->history.finish());
+    for (const OutputFiles* files : {&part->live, &part->history})
+      ingest.segments.insert(ingest.segments.end(), files->files().begin(), files->files().end());
+  }
+  if (starts_history_) {
+    ingest.horizon = last.stamp;
+  } else {
+    const uint64_t number = versions_.new_file_number();
+    changes_path_ = versions_.path(FileType::kChanges, number);
+    TM_ASSIGN(ChangeFileMeta changes, changes_.write(versions_, number, ingest.segments, last));
+    ingest.changes.push_back(changes);
+  }
   TM_TRY(versions_.fs().sync_dir(versions_.dir()));
-  return all;
+  return ingest;
 }
 
 void IngestWriter::release() {
-  live_.release();
-  history_.release();
+  for (const auto& part : parts_) {
+    part->live.release();
+    part->history.release();
+  }
+  changes_path_.clear();
 }
 
 }  // namespace tidemark

@@ -1,36 +1,59 @@
 // Writes the segments of an ingest: the newest version of each key to live ones, the others to history.
 #pragma once
 
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "engine/base/commit_point.h"
 #include "engine/base/status.h"
+#include "engine/compaction/ingest_changes.h"
 #include "engine/compaction/output_files.h"
 #include "engine/compaction/version_splitter.h"
+#include "engine/format/wal_payload.h"
 
 namespace tidemark {
 
 class IngestWriter {
  public:
-  IngestWriter(VersionSet& versions, const DatabaseOptions& options);
+  // `starts_history`: the horizon moves to the last stamp, and no change file is written.
+  IngestWriter(VersionSet& versions, const DatabaseOptions& options, bool starts_history);
+  // Removes what it wrote, unless release() was called.
+  ~IngestWriter();
 
-  // kInvalidArgument unless keys ascend and stamps of one key descend.
+  // kInvalidArgument unless keys of a part ascend and stamps of one key descend, in a part behind the first
+  // without older versions.
   Status add(std::string_view key, Versionstamp stamp, std::optional<std::string_view> value);
-  // Completes the files; they and their folder entries are durable afterwards.
-  Result<std::vector<SegmentMeta>> finish();
-  // The files belong to the database now; otherwise they are removed with this.
+  Status begin_part();
+  bool empty() const { return !any_entries_; }
+  // Completes the files; they and their folder entries are durable afterwards. kInvalidArgument if there is
+  // nothing, or a stamp above `last`.
+  Result<WalIngest> finish(const CommitPoint& last);
+  // The files belong to the database now.
   void release();
 
  private:
+  // One after the other in time, each sorted by key.
+  struct Part {
+    Part(VersionSet& versions, const DatabaseOptions& options);
+    OutputFiles live;
+    OutputFiles history;
+    VersionSplitter splitter;
+    std::string last_key;
+    Versionstamp last_stamp;
+    bool any = false;
+  };
+
   VersionSet& versions_;
-  OutputFiles live_;
-  OutputFiles history_;
-  VersionSplitter splitter_;
-  bool any_ = false;
-  std::string last_key_;
-  Versionstamp last_stamp_;
+  const DatabaseOptions options_;
+  const bool starts_history_;
+  std::vector<std::unique_ptr<Part>> parts_;
+  IngestChanges changes_;
+  std::string changes_path_;
+  Versionstamp largest_;
+  bool any_entries_ = false;
 };
 
 }  // namespace tidemark

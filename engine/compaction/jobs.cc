@@ -62,12 +62,11 @@ Status write_changes(VersionSet& versions, const Memtable& memtable, const std::
                      ManifestEdit& edit) {
   TM_ASSIGN(auto writer,
             ChangeFileWriter::create(versions.fs(), path, number, xxh3(versions.database_id(), number)));
-  const auto& commits = memtable.commits();
-  for (size_t i = 0; i < commits.size(); ++i) {
-    const uint64_t end = i + 1 < commits.size() ? commits[i + 1].first_write : memtable.write_count();
-    TM_TRY(writer->begin_commit(commits[i].stamp, commits[i].timestamp_ms,
-                                static_cast<uint32_t>(end - commits[i].first_write)));
-    for (uint64_t w = commits[i].first_write; w < end; ++w) {
+  for (size_t i = 0; i < memtable.commit_count(); ++i) {
+    const Memtable::Commit& commit = memtable.commit(i);
+    TM_TRY(writer->begin_commit(commit.stamp, commit.timestamp_ms,
+                                static_cast<uint32_t>(commit.end_write - commit.first_write)));
+    for (uint64_t w = commit.first_write; w < commit.end_write; ++w) {
       const Memtable::Write write = memtable.write(w);
       writer->add_write(write.kind, write.key);
     }

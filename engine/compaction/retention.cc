@@ -29,7 +29,8 @@ Result<Versionstamp> retention_target(VersionSet& versions, const ManifestState&
   TM_ASSIGN(
       const auto reader,
       ChangeFileReader::open(versions.fs(), versions.path(FileType::kChanges, holder->number), *holder));
-  return reader->floor(reaches_to_ms);
+  TM_ASSIGN(const auto found, reader->floor(Versionstamp::max(), reaches_to_ms));
+  return found ? found->stamp : Versionstamp::min();
 }
 
 std::optional<Versionstamp> ceiling_target(const Version& version, uint64_t max_bytes) {

@@ -10,6 +10,7 @@
 #include "engine/base/coding.h"
 #include "engine/base/status.h"
 #include "engine/base/versionstamp.h"
+#include "engine/format/change_file_meta.h"
 #include "engine/format/wal_payload.h"
 
 namespace tidemark {
@@ -17,21 +18,6 @@ namespace tidemark {
 inline constexpr uint32_t kChangeFormatVersion = 1;
 inline constexpr size_t kChangeHeaderBytes = 32;
 inline constexpr size_t kChangeFooterBytes = 32;
-
-// What is known of a change file without opening it; stored in manifest edits.
-struct ChangeFileMeta {
-  uint64_t number = 0;
-  uint64_t file_bytes = 0;
-  uint64_t commits = 0;
-  Versionstamp first_stamp;  // both inclusive
-  Versionstamp last_stamp;
-  int64_t first_timestamp_ms = 0;
-  int64_t last_timestamp_ms = 0;
-
-  bool operator==(const ChangeFileMeta&) const = default;
-};
-void put_change_file_meta(std::string& out, const ChangeFileMeta& meta);
-ChangeFileMeta read_change_file_meta(ByteReader& in);
 
 std::string encode_change_header(uint64_t salt);
 // Gives the salt.

@@ -32,6 +32,8 @@ ManifestEdit ingest_edit(const WalIngest& ingest) {
     if (meta.kind == SegmentKind::kHistory && run == 0) run = meta.number;
     edit.added_segments.push_back({meta.kind == SegmentKind::kHistory ? run : 0, meta});
   }
+  edit.added_changes = ingest.changes;
+  edit.horizon = ingest.horizon;
   edit.flushed_stamp = ingest.last_stamp;
   edit.flushed_timestamp_ms = ingest.timestamp_ms;
   return edit;

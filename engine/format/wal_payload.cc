@@ -24,6 +24,10 @@ std::string encode_ingest(const WalIngest& ingest) {
   put_le64(out, static_cast<uint64_t>(ingest.timestamp_ms));
   put_varint(out, ingest.segments.size());
   for (const SegmentMeta& meta : ingest.segments) put_segment_meta(out, meta);
+  put_varint(out, ingest.changes.size());
+  for (const ChangeFileMeta& meta : ingest.changes) put_change_file_meta(out, meta);
+  out.push_back(ingest.horizon ? 1 : 0);
+  if (ingest.horizon) put_stamp(out, *ingest.horizon);
   return out;
 }
 
@@ -51,6 +55,23 @@ Status visit_group(ByteReader& in, WalVisitor& visitor) {
   return {};
 }
 
+Status visit_ingest(ByteReader& in, WalVisitor& visitor) {
+  WalIngest ingest;
+  ingest.last_stamp = read_stamp(in);
+  ingest.timestamp_ms = static_cast<int64_t>(in.le64());
+  const uint64_t segments = in.varint();
+  for (uint64_t i = 0; i < segments && in.ok(); ++i) ingest.segments.push_back(read_segment_meta(in));
+  if (in.ok() && !in.at_end()) {  // older ones end here
+    const uint64_t changes = in.varint();
+    for (uint64_t i = 0; i < changes && in.ok(); ++i) ingest.changes.push_back(read_change_file_meta(in));
+    const uint8_t has_horizon = in.u8();
+    if (has_horizon == 1) ingest.horizon = read_stamp(in);
+    if (has_horizon > 1) return malformed();
+  }
+  if (!in.ok() || !in.at_end()) return malformed();
+  return visitor.on_ingest(ingest);
+}
+
 }  // namespace
 
 Status visit_wal_payload(std::string_view payload, WalVisitor& visitor) {
@@ -58,15 +79,8 @@ Status visit_wal_payload(std::string_view payload, WalVisitor& visitor) {
   switch (static_cast<WalRecordType>(in.u8())) {
     case WalRecordType::kGroup:
       return visit_group(in, visitor);
-    case WalRecordType::kIngest: {
-      WalIngest ingest;
-      ingest.last_stamp = read_stamp(in);
-      ingest.timestamp_ms = static_cast<int64_t>(in.le64());
-      const uint64_t count = in.varint();
-      for (uint64_t i = 0; i < count && in.ok(); ++i) ingest.segments.push_back(read_segment_meta(in));
-      if (!in.ok() || !in.at_end()) return malformed();
-      return visitor.on_ingest(ingest);
-    }
+    case WalRecordType::kIngest:
+      return visit_ingest(in, visitor);
     case WalRecordType::kClose:
       if (!in.ok() || !in.at_end()) return malformed();
       return {};

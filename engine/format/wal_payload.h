@@ -3,12 +3,14 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "engine/base/status.h"
 #include "engine/base/versionstamp.h"
+#include "engine/format/change_file_meta.h"
 #include "engine/format/segment_meta.h"
 
 namespace tidemark {
@@ -37,6 +39,9 @@ struct WalIngest {
   Versionstamp last_stamp;  // becomes the head
   int64_t timestamp_ms = 0;
   std::vector<SegmentMeta> segments;
+  std::vector<ChangeFileMeta>
+      changes;  // what the segments hold, in the order of stamps; older stores have none
+  std::optional<Versionstamp> horizon;  // moves there
 };
 std::string encode_ingest(const WalIngest& ingest);
 

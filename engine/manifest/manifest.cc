@@ -20,6 +20,8 @@ namespace {
 constexpr std::string_view kCurrentMagic = "TIDECUR\n";
 constexpr uint32_t kCurrentFormatVersion = 1;
 constexpr size_t kCurrentBytes = 48;
+// Sums of sizes stay far from the end of what a number holds.
+constexpr uint64_t kMaxFileBytes = uint64_t{1} << 48;
 // Room for edits behind the snapshot, reserved so that a full disk is met when a file is begun, not in its
 // middle. A manifest is rolled when that is used up; it grows with the snapshot, so that rolling stays rare.
 constexpr uint64_t kEditBytes = uint64_t{64} << 10;
@@ -76,6 +78,8 @@ Status ManifestState::apply(const ManifestEdit& edit) {
   for (const PlacedSegment& added : edit.added_segments) {
     if (added.meta.kind == SegmentKind::kLive && added.place >= kLevels)
       return broken_rule("a level does not exist");
+    if (added.meta.file_bytes > kMaxFileBytes)
+      return broken_rule("segment " + std::to_string(added.meta.number) + " is larger than any file");
     if (!next.segments.emplace(added.meta.number, added).second)
       return broken_rule("segment " + std::to_string(added.meta.number) + " is added twice");
   }

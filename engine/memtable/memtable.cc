@@ -69,9 +69,13 @@ void Memtable::begin_commit(Versionstamp stamp, int64_t timestamp_ms) {
   if (empty()) first_stamp_ = stamp;
   last_stamp_ = stamp;
   last_timestamp_ms_ = timestamp_ms;
-  commits_.push_back({stamp, timestamp_ms, writes_.size()});
-  log_bytes_.store(commits_.capacity() * sizeof(Commit) + writes_.capacity() * sizeof(Node*),
-                   std::memory_order_relaxed);
+  current_ = {stamp, timestamp_ms, writes_.size(), writes_.size()};
+}
+
+void Memtable::end_commit() {
+  current_.end_write = writes_.size();
+  commits_.append(current_);
+  log_bytes_.store(commits_.bytes() + writes_.bytes(), std::memory_order_relaxed);
 }
 
 int Memtable::choose_height() {
@@ -106,7 +110,7 @@ void Memtable::add(WriteKind kind, std::string_view key, std::string_view value)
   const bool in_place = last != head_ && before(last, key, last_stamp_) &&
                         (after == nullptr || !before(after, key, last_stamp_));
   if (!in_place) find(key, last_stamp_, previous);
-  writes_.push_back(insert(last_stamp_, kind, key, value, height, previous));
+  writes_.append(insert(last_stamp_, kind, key, value, height, previous));
   entries_.store(writes_.size(), std::memory_order_relaxed);
 }
 

@@ -18,6 +18,7 @@
 #include "engine/format/block.h"
 #include "engine/format/entry_iterator.h"
 #include "engine/format/wal_payload.h"
+#include "engine/memtable/append_list.h"
 #include "engine/memtable/arena.h"
 
 namespace tidemark {
@@ -30,6 +31,8 @@ class Memtable {
   // Writer. Stamps never fall, and a key is written once under one stamp.
   void begin_commit(Versionstamp stamp, int64_t timestamp_ms);
   void add(WriteKind kind, std::string_view key, std::string_view value);
+  // From now on the commit is in the list of commits.
+  void end_commit();
 
   struct Found {
     std::string_view value;  // lives as long as the memtable
@@ -70,10 +73,13 @@ class Memtable {
     Versionstamp stamp;
     int64_t timestamp_ms;
     uint64_t first_write;  // index of its first write
+    uint64_t end_write;    // behind its last
   };
-  // Frozen only: the commits in order, and the writes of all of them.
-  const std::vector<Commit>& commits() const { return commits_; }
-  uint64_t write_count() const { return writes_.size(); }
+  // Any thread: the commits that have ended, in order. May be beyond the head, as entries are.
+  size_t commit_count() const { return commits_.size(); }
+  // REQUIRES: index < commit_count().
+  const Commit& commit(size_t index) const { return commits_[index]; }
+  // REQUIRES: the write is of such a commit.
   Write write(uint64_t index) const;
 
  private:
@@ -130,8 +136,9 @@ class Memtable {
   Versionstamp first_stamp_ = Versionstamp::max();
   Versionstamp last_stamp_;
   int64_t last_timestamp_ms_ = 0;
-  std::vector<Commit> commits_;
-  std::vector<Node*> writes_;
+  Commit current_{};  // begun last
+  AppendList<Commit> commits_;
+  AppendList<Node*> writes_;
   std::atomic<size_t> log_bytes_ = 0;
   std::atomic<uint64_t> entries_ = 0;
   mutable std::atomic<uint64_t> skipped_ = 0;

@@ -1,6 +1,7 @@
 #include "engine/memtable/memtable_loader.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "engine/base/coding.h"
 
@@ -18,7 +19,15 @@ uint64_t sort_prefix(std::string_view key, size_t skip) {
 
 }  // namespace
 
-Status Memtable::Loader::flush() {
+void Memtable::Loader::end_commit() {
+  if (!std::exchange(open_, false)) return;
+  memtable_.current_.end_write = memtable_.writes_.size() + pending_.size();
+  memtable_.commits_.append(memtable_.current_);
+  memtable_.log_bytes_.store(memtable_.commits_.bytes() + memtable_.writes_.bytes(),
+                             std::memory_order_relaxed);
+}
+
+Status Memtable::Loader::add_pending() {
   if (pending_.empty()) return {};
   // Keys have much in common at their beginning. What follows decides most comparisons without a look at the
   // keys, which lie all over the memory.
@@ -42,8 +51,7 @@ Status Memtable::Loader::flush() {
     return compare_entries(left.key, left.stamp, right.key, right.stamp) < 0;
   });
 
-  const size_t base = memtable_.writes_.size();
-  memtable_.writes_.resize(base + pending_.size());
+  const size_t base = memtable_.writes_.grow(pending_.size());
   std::array<Node*, kMaxHeight>& previous = memtable_.last_previous_;
   previous.fill(memtable_.head_);
   for (const Place& place : places) {

@@ -176,15 +176,20 @@ Status CommitPipeline::switch_memtable(Batch& batch, std::vector<Batch>& sealed)
   return {};
 }
 
-void CommitPipeline::validate_one(CommitRequest& request, Batch& batch) {
+Head::Value CommitPipeline::next_commit() const {
   const int64_t wall_us = clock_.wall_us();
+  const Versionstamp stamp =
+      last_.stamp.number == UINT64_MAX
+          ? Versionstamp::max()
+          : Versionstamp{next_versionstamp_number(last_.stamp.number, epoch_, wall_us), 0};
+  return {stamp, std::max({last_.timestamp_ms, wall_us / 1000, retention_clock_.now_ms()})};
+}
+
+void CommitPipeline::validate_one(CommitRequest& request, Batch& batch) {
   // Only a stamp that came from elsewhere, or from damage, is so high that there is none above it. Then a
   // transaction may read and abort, but not commit.
   const bool used_up = last_.stamp.number == UINT64_MAX;
-  const Versionstamp stamp =
-      used_up ? Versionstamp::max()
-              : Versionstamp{next_versionstamp_number(last_.stamp.number, epoch_, wall_us), 0};
-  const int64_t timestamp_ms = std::max({last_.timestamp_ms, wall_us / 1000, retention_clock_.now_ms()});
+  const auto [stamp, timestamp_ms] = next_commit();
   StagedTransaction transaction(batch.record, *state_, stamp, timestamp_ms);
   auto decision = request.run(transaction);
   CommitOutcome& outcome = request.outcome_;
@@ -215,25 +220,30 @@ void CommitPipeline::validate_one(CommitRequest& request, Batch& batch) {
 }
 
 bool CommitPipeline::validate_ingest(CommitRequest& request, Batch& batch, std::vector<Batch>& sealed) {
-  const WalIngest& ingest = *request.ingest_;
   CommitOutcome& outcome = request.outcome_;
-  Versionstamp lowest = ingest.last_stamp;
-  for (const SegmentMeta& meta : ingest.segments) lowest = std::min(lowest, meta.min_stamp);
-  if (lowest <= last_.stamp || ingest.timestamp_ms < last_.timestamp_ms) {
-    outcome.status =
-        fail(ErrorCode::kInvalidArgument, "the segments are not newer than the head, " + last_.stamp.hex());
+  const auto refuse = [&](Error error) {
+    outcome.status = std::unexpected<Error>(std::move(error));
     attach(batch, request);
     return true;
-  }
+  };
   if (!state_->active->empty()) {
-    if (Status switched = switch_memtable(batch, sealed); !switched) {
-      outcome.status = std::move(switched);
-      attach(batch, request);
-      return true;
-    }
+    if (Status switched = switch_memtable(batch, sealed); !switched) return refuse(switched.error());
     return false;
   }
   if (versions_.frozen_count() > 0) return false;
+  const Head::Value next = next_commit();
+  auto finished = request.ingest_->finish(last_, next.stamp, next.timestamp_ms);
+  if (!finished) return refuse(std::move(finished).error());
+  if (*finished == nullptr) {
+    attach(batch, request);
+    return true;
+  }
+  const WalIngest& ingest = **finished;
+  Versionstamp lowest = ingest.last_stamp;
+  for (const SegmentMeta& meta : ingest.segments) lowest = std::min(lowest, meta.min_stamp);
+  if (lowest <= last_.stamp || ingest.timestamp_ms < last_.timestamp_ms)
+    return refuse(
+        {ErrorCode::kInvalidArgument, "the segments are not newer than the head, " + last_.stamp.hex()});
   const std::string payload = encode_ingest(ingest);
   seal(batch, sealed);
   batch = new_batch({});
@@ -261,12 +271,12 @@ Status CommitPipeline::publish_ingest(const WalIngest& ingest) {
   return versions_.apply(ingest_edit(ingest));
 }
 
-CommitOutcome CommitPipeline::ingest(const WalIngest& segments) {
+CommitOutcome CommitPipeline::ingest(IngestSource& source) {
   struct Publish final : CommitRequest {
     Result<Decision> run(Transaction&) override { return Decision::kAbort; }
     void done(const CommitOutcome&) override {}
   } request;
-  request.ingest_ = &segments;
+  request.ingest_ = &source;
   return commit(request);
 }
 

@@ -39,6 +39,18 @@ struct CommitCounters {
   Histogram sync_us;
 };
 
+// Finished segments, when their turn comes.
+class IngestSource {
+ public:
+  virtual ~IngestSource() = default;
+  // Called by the validator when everything committed before is durable and in segments, and nothing else is
+  // validated meanwhile. `before` is the head then, `next` and `timestamp_ms` what a commit would be given
+  // now. Gives what is to be published, whose files and folder entries are durable and which lives as long as
+  // the source; nullptr: nothing. Must not wait for commits.
+  virtual Result<const WalIngest*> finish(const Head::Value& before, Versionstamp next,
+                                          int64_t timestamp_ms) = 0;
+};
+
 class CommitPipeline {
  public:
   struct Setup {
@@ -61,9 +73,9 @@ class CommitPipeline {
   CommitOutcome commit(CommitRequest& request) TM_EXCLUDES(mutex_);
   // Publishes finished segments: one record names them, then they are part of the database, all at once. What
   // was committed before is in segments by then (so that what is published lies above it for every reader):
-  // writers wait for that flush. kInvalidArgument unless every stamp is above the head. The caller has synced
-  // the folder.
-  CommitOutcome ingest(const WalIngest& segments) TM_EXCLUDES(mutex_);
+  // writers wait for that flush, and for `source` to finish. kInvalidArgument unless every stamp is above the
+  // head; errors of the source.
+  CommitOutcome ingest(IngestSource& source) TM_EXCLUDES(mutex_);
   Head::Value head() const { return head_.get(); }
 
   // Freezes the active memtable if it holds anything, and waits until all in it is durable.
@@ -114,6 +126,8 @@ class CommitPipeline {
   void hold_back(int64_t us) TM_REQUIRES(mutex_);
 
   void validate_queue() TM_REQUIRES(mutex_);
+  // What the next commit is given. Its stamp is not above the last one's if there is none above.
+  Head::Value next_commit() const;
   void validate_one(CommitRequest& request, Batch& batch);
   bool needs_switch() const;
   Status switch_memtable(Batch& batch, std::vector<Batch>& sealed);

@@ -106,6 +106,7 @@ void StagedTransaction::apply_to(Memtable& memtable) const {
   memtable.begin_commit(stamp_, timestamp_ms_);
   for (const Staged& s : writes_)
     memtable.add(s.kind, key(s), s.kind == WriteKind::kPut ? value(s) : std::string_view());
+  memtable.end_commit();
 }
 
 }  // namespace tidemark

@@ -52,8 +52,7 @@ std::shared_ptr<const Version> VersionSet::build_version(const ManifestState& st
   std::map<uint64_t, HistoryRun> runs;
   for (const auto& [number, placed] : state.segments) {
     SegmentRef& segment = segments_[number];
-    if (segment == nullptr)
-      segment = std::make_shared<SegmentFile>(open_segments_, path(FileType::kSegment, number), placed.meta);
+    if (segment == nullptr) segment = open_segment(placed.meta);
     if (placed.meta.kind == SegmentKind::kLive) {
       version->live[placed.place].push_back(segment);
     } else {

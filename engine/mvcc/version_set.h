@@ -48,6 +48,10 @@ class VersionSet {
 
   uint64_t new_file_number() TM_EXCLUDES(manifest_mutex_);
   ManifestState manifest_state() const TM_EXCLUDES(manifest_mutex_);
+  // A segment that is not part of the database yet.
+  SegmentRef open_segment(const SegmentMeta& meta) {
+    return std::make_shared<SegmentFile>(open_segments_, path(FileType::kSegment, meta.number), meta);
+  }
   std::string path(FileType type, uint64_t number) const { return file_path(dir_, type, number); }
 
  private:

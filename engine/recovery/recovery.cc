@@ -11,6 +11,7 @@
 #include "engine/format/log_record.h"
 #include "engine/format/wal_payload.h"
 #include "engine/io/entropy.h"
+#include "engine/io/folder_guard.h"
 #include "engine/log/log_file_reader.h"
 #include "engine/memtable/memtable_loader.h"
 
@@ -257,20 +258,23 @@ Result<std::unique_ptr<Manifest>> open_or_create_manifest(FileSystem& fs, Clock&
                                                           bool create_if_missing) {
   TM_TRY(check_ours(fs, dir, listing, create_if_missing));
   if (listing.current) return Manifest::open(fs, dir);
+  // Also of a folder that was there: whoever made it may have failed to do so.
+  TM_TRY(fs.sync_dir(parent_dir(dir)));
   return Manifest::create(fs, dir, random_bytes(16), 1, clock.wall_us() / 1000);
 }
 
 }  // namespace
 
-Result<Recovered> recover(FileSystem& fs, Clock& clock, const std::string& dir, bool create_if_missing,
-                          OpenSegments& open_segments, const LogSink& log) {
+Result<Recovered> recover(FileSystem& file_system, Clock& clock, const std::string& dir,
+                          bool create_if_missing, OpenSegments& open_segments, const LogSink& log) {
+  Recovered recovered;
+  recovered.files = std::make_unique<FolderGuard>(file_system, dir);
+  FileSystem& fs = *recovered.files;
   TM_ASSIGN(const bool present, fs.exists(dir));
   if (!present) {
     if (!create_if_missing) return fail(ErrorCode::kNotFound, "there is no tidemark database in " + dir);
     TM_TRY(fs.create_dir(dir));
-    TM_TRY(fs.sync_dir(parent_dir(dir)));
   }
-  Recovered recovered;
   TM_ASSIGN(const Listing before, list(fs, dir));
   TM_TRY(check_ours(fs, dir, before, create_if_missing));
   TM_ASSIGN(recovered.lock, fs.lock(dir + "/" + std::string(kLockFileName)));
@@ -300,11 +304,16 @@ Result<Recovered> recover(FileSystem& fs, Clock& clock, const std::string& dir, 
   TM_ASSIGN(ReplayedLog replayed, replay(std::move(chain), replayer));
   recovered.last = replayer.last();
 
-  for (const ManifestEdit& ingest : replayer.ingests())
+  for (const ManifestEdit& ingest : replayer.ingests()) {
     for (const PlacedSegment& segment : ingest.added_segments)
       if (!listing.segments.contains(segment.meta.number))
         return fail(ErrorCode::kCorruption,
                     file_path(dir, FileType::kSegment, segment.meta.number) + " is missing");
+    for (const ChangeFileMeta& changes : ingest.added_changes)
+      if (!listing.changes.contains(changes.number))
+        return fail(ErrorCode::kCorruption,
+                    file_path(dir, FileType::kChanges, changes.number) + " is missing");
+  }
 
   // Leftovers of other starts go before the new file is begun: what lies beyond the newest file must be from
   // this start alone. Those below stay until the manifest is rolled: what it says may have been read back
@@ -336,8 +345,8 @@ Result<Recovered> recover(FileSystem& fs, Clock& clock, const std::string& dir, 
 
   remove_leftovers(fs, dir, listing, manifest->state(), wals, manifest->file_number());
   if (log && memtable->entries() > 0)
-    log(LogLevel::kInfo, dir + ": recovered " + std::to_string(memtable->commits().size()) +
-                             " commits from " + std::to_string(wals.size()) + " WAL files");
+    log(LogLevel::kInfo, dir + ": recovered " + std::to_string(memtable->commit_count()) + " commits from " +
+                             std::to_string(wals.size()) + " WAL files");
   recovered.versions = std::make_unique<VersionSet>(fs, dir, open_segments, std::move(manifest));
   recovered.versions->switch_memtable(std::move(memtable));
   return recovered;

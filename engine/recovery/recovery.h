@@ -17,6 +17,7 @@
 namespace tidemark {
 
 struct Recovered {
+  std::unique_ptr<FileSystem> files;  // outlives the rest
   std::unique_ptr<FileLock> lock;
   std::unique_ptr<VersionSet> versions;  // with the active memtable, holding what was not in segments
   Head::Value last;                      // the newest commit
@@ -27,7 +28,7 @@ struct Recovered {
 
 // Opens the database in `dir`, creating it if it is missing and that is asked for. Nothing is written to a
 // folder that is not ours, and nothing is removed before everything that counts was read.
-Result<Recovered> recover(FileSystem& fs, Clock& clock, const std::string& dir, bool create_if_missing,
+Result<Recovered> recover(FileSystem& file_system, Clock& clock, const std::string& dir, bool create_if_missing,
                           OpenSegments& open_segments, const LogSink& log);
 
 }  // namespace tidemark

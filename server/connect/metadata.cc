@@ -2,8 +2,6 @@
 
 #include <algorithm>
 #include <boost/json.hpp>
-#include <chrono>
-#include <cstdio>
 
 #include "engine/base/mutant.h"
 
@@ -57,21 +55,6 @@ std::string format_metadata(const Metadata& metadata) {
       {"expiresAt", format_time(metadata.expires_at_ms)},
       {"endpoints", boost::json::array{endpoint}}};
   return boost::json::serialize(answer);
-}
-
-std::string format_time(int64_t unix_ms) {
-  using std::chrono::milliseconds;
-  const std::chrono::sys_time<milliseconds> time{milliseconds(unix_ms)};
-  const auto day = std::chrono::floor<std::chrono::days>(time);
-  const std::chrono::year_month_day date(day);
-  const std::chrono::hh_mm_ss<milliseconds> clock(time - day);
-  char out[64];
-  const int size =
-      std::snprintf(out, sizeof out, "%04d-%02u-%02uT%02d:%02d:%02d.%03dZ", static_cast<int>(date.year()),
-                    static_cast<unsigned>(date.month()), static_cast<unsigned>(date.day()),
-                    static_cast<int>(clock.hours().count()), static_cast<int>(clock.minutes().count()),
-                    static_cast<int>(clock.seconds().count()), static_cast<int>(clock.subseconds().count()));
-  return std::string(out, static_cast<size_t>(size));
 }
 
 bool is_plain_authority(std::string_view host) {

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "engine/base/status.h"
+#include "engine/base/time_text.h"
 #include "server/connect/protocol.h"
 
 namespace tidemark::connect {
@@ -34,7 +35,7 @@ struct Metadata {
 std::string format_metadata(const Metadata& metadata);
 
 // RFC 3339 in UTC with milliseconds and a Z: "2024-05-06T07:08:09.123Z".
-std::string format_time(int64_t unix_ms);
+using tidemark::format_time;
 
 // Whether this may stand in a URL as host and port: what a Host header must be to be repeated in an answer.
 bool is_plain_authority(std::string_view host);

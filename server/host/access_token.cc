@@ -5,8 +5,8 @@
 #include <openssl/crypto.h>
 #include <openssl/sha.h>
 
+#include "engine/base/base64.h"
 #include "engine/io/entropy.h"
-#include "server/host/base64url.h"
 
 namespace tidemark::host {
 namespace {

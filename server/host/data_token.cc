@@ -10,11 +10,11 @@
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
 
+#include "engine/base/base64.h"
 #include "engine/base/check.h"
 #include "engine/base/coding.h"
 #include "engine/base/hash.h"
 #include "engine/io/sync.h"
-#include "server/host/base64url.h"
 
 namespace tidemark::host {
 namespace {

@@ -66,19 +66,24 @@ Result<bool> prepare_dir(FileSystem& fs, const std::string& dir, bool create_if_
     TM_TRY(fs.sync_dir(parent));
     return true;
   }
+  // Whoever made the folder may have failed to do this. It matters as long as nothing else is in it.
+  const auto make_durable = [&]() -> Result<bool> {
+    TM_TRY(fs.sync_dir(parent_dir(dir)));
+    return true;
+  };
   TM_ASSIGN(const std::vector<std::string> names, fs.list_dir(dir));
   if (contains(names, kDatabasesDir)) {
     // Made after the catalog's first commit, so there must be a catalog with a store record.
     if (contains(names, kCatalogDir)) return false;
     return fail(ErrorCode::kCorruption, "it holds databases but no catalog");
   }
-  if (contains(names, kCatalogDir)) return true;
+  if (contains(names, kCatalogDir)) return make_durable();
   if (!create_if_missing) return fail(ErrorCode::kNotFound, "there is no store in it");
   for (const std::string& name : names) {
     if (std::ranges::find(kToleratedNames, name) != kToleratedNames.end()) continue;
     return fail(ErrorCode::kInvalidArgument, "it has no catalog, but holds other files ('" + name + "')");
   }
-  return true;
+  return make_durable();
 }
 
 }  // namespace

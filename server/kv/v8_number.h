@@ -22,6 +22,8 @@
 #include <string_view>
 #include <variant>
 
+#include "engine/base/coding.h"
+
 namespace tidemark::kv {
 
 // A BigInt whose digits lie elsewhere. Zero is not negative.
@@ -37,15 +39,24 @@ enum class NotV8Number : uint8_t {
   kOtherKind,  // begins like a V8 value of another kind
 };
 
+// What is written, unless another one is asked for: every V8 since Deno KV began reads it.
+inline constexpr uint32_t kWrittenV8Version = 15;
+
 inline constexpr size_t kMaxBigIntBytes = size_t{1} << 27;  // V8's limit
 
 // Total: any bytes will do. Allocates nothing; the magnitude of a BigInt points into `bytes`.
 std::expected<V8Number, NotV8Number> parse_v8_number(std::string_view bytes);
 
-// Version 15, which every V8 since Deno KV began reads. A number is always written as a double, a BigInt in
+// A number is always written as a double, a BigInt in
 // whole 8 bytes, both as V8 would. Zeros at the top of `magnitude` and a negative zero are put right.
 // REQUIRES: at most kMaxBigIntBytes + 8 bytes of magnitude.
 std::string encode_v8_number(double number);
 std::string encode_v8_number(BigIntView number);
+
+// The pieces, for values that hold a number somewhere inside: a varint of at most 32 bits, and what follows
+// the tag of a BigInt. A reader that is not ok() afterwards found none.
+uint32_t read_v8_varint(ByteReader& reader);
+BigIntView read_v8_big_int(ByteReader& reader);
+void append_v8_big_int(std::string& out, BigIntView number);
 
 }  // namespace tidemark::kv

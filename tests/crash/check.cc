@@ -56,6 +56,48 @@ std::string compare_view(const ReadView& view, const Model& model, const State& 
   return {};
 }
 
+// What happened from the horizon on, as the database tells it.
+std::string compare_history(Database& database, const Model& model, Random& random) {
+  struct Collector final : HistoryVisitor {
+    bool on_commit(const CommitPoint& commit, uint32_t) override {
+      last = &changes[commit.stamp];
+      last->timestamp_ms = commit.timestamp_ms;
+      points.push_back(commit);
+      return true;
+    }
+    void on_write(std::string_view key, bool) override { last->keys.emplace(key); }
+    Changes changes;
+    Change* last = nullptr;
+    std::vector<CommitPoint> points;
+  } collector;
+  const Versionstamp horizon = database.horizon();
+  const Versionstamp head = database.head();
+  if (const Status visited = database.visit_history(horizon, head, collector); !visited)
+    return "history cannot be read: " + visited.error().message;
+  if (database.horizon() != horizon) return {};  // it goes on moving
+  if (std::string problem = model.check_changes(collector.changes, horizon, head); !problem.empty())
+    return problem;
+  auto wanted = collector.points.rbegin();
+  const Status listed = database.visit_commits(horizon, head, [&](const CommitPoint& commit, uint32_t) {
+    return wanted != collector.points.rend() && *wanted == commit && (++wanted, true);
+  });
+  if (!listed) return "commits cannot be listed: " + listed.error().message;
+  if (database.horizon() != horizon) return {};
+  if (wanted != collector.points.rend()) return "the newest commits first are not the others turned round";
+  if (collector.points.empty()) return {};
+  const CommitPoint at = collector.points[random.below(collector.points.size())];
+  const auto by_stamp = database.last_commit(at.stamp, INT64_MAX);
+  const auto by_time = database.last_commit(Versionstamp::max(), at.timestamp_ms);
+  if (!by_stamp || !by_time) return "a commit cannot be found";
+  if (database.horizon() != horizon) return {};
+  if (*by_stamp != at) return "commit " + at.stamp.hex() + " is not found by its stamp";
+  const auto last_then =
+      std::find_if(collector.points.rbegin(), collector.points.rend(),
+                   [&](const auto& point) { return point.timestamp_ms <= at.timestamp_ms; });
+  if (*by_time != *last_then) return "commit " + at.stamp.hex() + " is not found by its time";
+  return {};
+}
+
 }  // namespace
 
 std::string compare(Database& database, const Model& model, const Terms& terms, Random& random) {
@@ -66,6 +108,8 @@ std::string compare(Database& database, const Model& model, const Terms& terms, 
   if (!problem.empty()) return problem;
   const Versionstamp horizon = database.horizon();
   problem = model.check_horizon(horizon, terms.least_retention_us, terms.open_us);
+  if (!problem.empty()) return problem;
+  problem = compare_history(database, model, random);
   if (!problem.empty()) return problem;
 
   std::vector<Versionstamp> past = model.stamps(horizon, head);

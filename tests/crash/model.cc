@@ -124,11 +124,15 @@ std::string Model::check_changes(const Changes& found, Versionstamp from, Versio
   Changes wanted;
   for (auto it = entries_.upper_bound(from); it != entries_.end() && it->first <= to; ++it) {
     const Entry& entry = it->second;
-    // Ingests are in no change file yet.
-    if (entry.ingest || entry.unseen) continue;
-    Change& change = wanted[it->first];
-    change.timestamp_ms = entry.timestamp_ms;
-    for (const Written& write : entry.writes) change.keys.insert(write.key);
+    if (entry.unseen && it->first != to) continue;
+    wanted[it->first].timestamp_ms = entry.timestamp_ms;
+    for (const Written& write : entry.writes) {
+      // An ingest has several.
+      if (write.stamp <= from) continue;
+      Change& change = wanted[write.stamp];
+      change.timestamp_ms = entry.timestamp_ms;
+      change.keys.insert(write.key);
+    }
   }
   auto w = wanted.begin();
   for (auto f = found.upper_bound(from); f != found.end() || w != wanted.end(); ++w) {

@@ -61,7 +61,7 @@ class Model {
   // Recovery found this head: everything up to it is durable, and nothing above it happened.
   void settle(Versionstamp head);
 
-  // What is wrong with the change files, if they hold `found` of the commits above `from` up to `to`.
+  // What is wrong with `found` as the commits above `from` up to `to`.
   std::string check_changes(const Changes& found, Versionstamp from, Versionstamp to) const;
 
   // All that is not refused, up to `stamp`, if the head is `head`.

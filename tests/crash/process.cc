@@ -445,8 +445,20 @@ void Run::Process::ingest() {
   if (writes.empty()) return;
   const int64_t timestamp_ms =
       std::max(database_->head_timestamp_ms(), machine_.clock().wall_us() / 1000) + 60'000'000;
-  model_.begin_ingest(last, timestamp_ms, writes, open_us());
-  const CommitOutcome outcome = ingest->publish(last, timestamp_ms);
+  const bool late = random.one_in(2);
+  if (!late) model_.begin_ingest(last, timestamp_ms, writes, open_us());
+  // Or something is added at the last moment.
+  const auto complete = [&](const CommitPoint&, const CommitPoint&) -> Result<std::optional<CommitPoint>> {
+    if (late) {
+      const Written extra{key(random), value(random), last};
+      TM_TRY(ingest->begin_part());
+      TM_TRY(ingest->add(extra.key, extra.stamp, *extra.value));
+      writes.push_back(extra);
+      model_.begin_ingest(last, timestamp_ms, writes, open_us());
+    }
+    return CommitPoint{last, timestamp_ms};
+  };
+  const CommitOutcome outcome = ingest->publish(complete);
   if (machine_off()) return;
   model_.finish(last, outcome);
   if (outcome.committed) ++tally_.ingests;

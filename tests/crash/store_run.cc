@@ -283,7 +283,7 @@ void StoreRun::ingest(const std::string& name) {
   const Versionstamp last{base + 2, 0};
   const int64_t timestamp_ms = database->database().head_timestamp_ms() + 5;
   model.begin_ingest(last, timestamp_ms, writes, 0);
-  const CommitOutcome outcome = ingest->publish(last, timestamp_ms);
+  const CommitOutcome outcome = ingest->publish({last, timestamp_ms});
   expect(outcome.committed, "an ingest failed: " + (outcome.status ? "" : outcome.status.error().message));
   model.finish(last, outcome);
   ++tally_.ingests;

@@ -1,5 +1,8 @@
 // What opening a database accepts, what it refuses, and that it may be
 // interrupted anywhere.
+#include <atomic>
+#include <thread>
+
 #include "engine/base/coding.h"
 #include "engine/base/hash.h"
 #include "engine/format/log_record.h"
@@ -115,6 +118,55 @@ TEST_F(PowerLossRegressionTest, recovery_removes_no_file_that_the_manifest_on_th
   fs_.set_hook({});
   EXPECT_TRUE(opened.has_value()) << opened.error().message;
   EXPECT_GT(losses, 10);
+}
+
+// The process that made the folder could not make its entry durable, and the next one finds the folder there.
+TEST_F(PowerLossRegressionTest, a_folder_that_was_there_before_its_database_is_made_durable) {
+  std::vector<std::string> synced;
+  fs_.fail(Op::kSyncDir, std::filesystem::path(dir_).parent_path().filename(), ErrorCode::kIo, 0, 1);
+  EXPECT_EQ(code_of_open(dir_), ErrorCode::kIo);
+  ASSERT_TRUE(std::filesystem::exists(dir_));
+  fs_.set_hook([&](const WatchingFileSystem::Call& call) -> Status {
+    if (call.op == Op::kSyncDir) synced.push_back(call.path);
+    return {};
+  });
+  open(small_options());
+  fs_.set_hook({});
+  ASSERT_FALSE(synced.empty());
+  EXPECT_EQ(synced.front(), std::filesystem::path(dir_).parent_path());
+}
+
+// The log's new file and a merge's segments are synced into one folder. When that fails for the one, what the
+// disk holds of the other is in doubt, too, though its own sync succeeds.
+TEST_F(PowerLossRegressionTest, after_a_failed_sync_of_the_folder_no_other_one_counts) {
+  DatabaseOptions options = small_options();
+  options.memtable_bytes = 1 << 20;
+  options.level0_compaction_trigger = 2;
+  open(options);
+  ASSERT_TRUE(put(db(), "key", "value").committed);
+  ASSERT_TRUE(db().flush().has_value());
+  Gate merging, go_on;
+  std::atomic<int> segments = 0;
+  fs_.set_hook([&](const WatchingFileSystem::Call& call) -> Status {
+    // The first is the flush's.
+    if (call.op != Op::kSync || !call.path.ends_with(".seg") || ++segments != 2) return {};
+    merging.open();
+    EXPECT_TRUE(go_on.wait());
+    return {};
+  });
+  ASSERT_TRUE(put(db(), "key", "newer").committed);
+  std::thread flusher([&] { (void)db().flush().has_value(); });
+  EXPECT_TRUE(merging.wait());
+  ASSERT_TRUE(put(db(), "key", "newest").committed);
+  const uint64_t before = fs_.count(Op::kWrite, "MANIFEST");
+  fs_.fail(Op::kSyncDir, "db", ErrorCode::kIo, 0, 1);
+  EXPECT_FALSE(db().flush().has_value());
+  go_on.open();
+  flusher.join();
+  EXPECT_FALSE(db().wait_idle().has_value());
+  fs_.set_hook({});
+  EXPECT_EQ(fs_.count(Op::kWrite, "MANIFEST"), before);
+  EXPECT_EQ(get(*db().read(), "key"), "newest");
 }
 
 class ForeignFolderRegressionTest : public RecoveryRegressionTest,

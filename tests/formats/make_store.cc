@@ -62,7 +62,6 @@ struct Commit {
   Versionstamp stamp;
   int64_t timestamp_ms;
   std::vector<Write> writes;
-  bool published = false;  // within segments made elsewhere: no change file lists it
 };
 
 void print_database(const std::string& path, Versionstamp head, Versionstamp horizon, bool clean) {
@@ -112,7 +111,7 @@ class Maker {
           return CommitRequest::Decision::kCommit;
         });
     check(outcome.status);
-    commits_.push_back({outcome.versionstamp, outcome.timestamp_ms, std::move(writes), false});
+    commits_.push_back({outcome.versionstamp, outcome.timestamp_ms, std::move(writes)});
   }
 
   // Publishes segments with versions that got their stamps elsewhere: two of each key, in between a
@@ -121,7 +120,7 @@ class Maker {
     const uint64_t base = database_->head().number;
     const int64_t timestamp_ms = database_->head_timestamp_ms() + 1;
     const auto ingest = database_->begin_ingest();
-    for (uint64_t n = 1; n <= 3; ++n) commits_.push_back({{base + n, 7}, timestamp_ms, {}, true});
+    for (uint64_t n = 1; n <= 3; ++n) commits_.push_back({{base + n, 7}, timestamp_ms, {}});
     for (int i = 100; i < 200; ++i) {
       const std::string key = "published/" + std::to_string(i);
       for (uint64_t n = 3; n > 0; --n) {
@@ -132,7 +131,7 @@ class Maker {
         commit.writes.push_back(write);
       }
     }
-    check(ingest->publish(commits_.back().stamp, timestamp_ms).status);
+    check(ingest->publish({commits_.back().stamp, timestamp_ms}).status);
   }
 
   // Puts, overwrites and erases of random keys: short and long ones, some without a shared beginning; values
@@ -177,7 +176,6 @@ class Maker {
     std::printf("{\"commits\": [");
     const char* comma = "";
     for (const Commit& c : commits_) {
-      if (c.published) continue;
       std::printf("%s[\"%s\", %lld, [", comma, c.stamp.hex().c_str(), static_cast<long long>(c.timestamp_ms));
       const char* inner = "";
       for (const Write& w : c.writes) {

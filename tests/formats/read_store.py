@@ -420,6 +420,15 @@ class Ingest:
         run = next((meta.number for meta in self.segments if meta.kind == HISTORY), None)
         for meta in self.segments:
             meta.place = run if meta.kind == HISTORY else 0
+        self.changes, self.horizon = [], None
+        if not r.more():
+            return  # as they were before there was more
+        self.changes = [ChangesMeta(r) for _ in range(r.varint())]
+        has_horizon = r.u8()
+        if has_horizon > 1:
+            raise Damage(f"{r.where}: neither with a horizon nor without")
+        if has_horizon:
+            self.horizon = r.stamp()
 
 
 def read_wal_payload(payload, where, in_copy=False):
@@ -561,6 +570,12 @@ class Store:
             if meta.number in self.state.segments:
                 raise Damage(f"{where}: file {meta.number} is added twice")
             self.state.segments[meta.number] = meta
+        for meta in ingest.changes:
+            if meta.number in self.state.changes:
+                raise Damage(f"{where}: file {meta.number} is added twice")
+            self.state.changes[meta.number] = meta
+        if ingest.horizon is not None:
+            self.state.horizon = max(self.state.horizon, ingest.horizon)
         self.state.flushed_stamp, self.state.flushed_timestamp = ingest.stamp, ingest.timestamp
 
     def wal_chain(self, folder):

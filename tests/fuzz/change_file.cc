@@ -91,7 +91,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     if (const Status visited = (*reader)->visit(collector); !visited) check_damage(visited.error());
     for (const int64_t ms :
          {INT64_MIN, int64_t{0}, meta.first_timestamp_ms, meta.last_timestamp_ms, INT64_MAX})
-      if (const auto floor = (*reader)->floor(ms); !floor) check_damage(floor.error());
+      if (const auto floor = (*reader)->floor(Versionstamp::max(), ms); !floor) check_damage(floor.error());
   }
   Machine machine(files);
   use_store(machine, usage, false);

@@ -7,6 +7,7 @@
 #include <limits>
 #include <map>
 
+#include "engine/base/base64.h"
 #include "engine/base/random.h"
 #include "engine/format/block.h"
 #include "engine/format/file_names.h"
@@ -16,7 +17,9 @@
 #include "engine/log/log_file_reader.h"
 #include "server/connect/wire.h"
 #include "server/http/preface.h"
+#include "server/kv/json_text.h"
 #include "server/kv/stored_value.h"
+#include "server/kv/v8_format.h"
 #include "server/kv/v8_number.h"
 #include "tests/fuzz/input.h"
 #include "tests/fuzz/records.h"
@@ -114,7 +117,7 @@ void make_formats(Seeds& seeds) {
   seeds.add("block", byte(6) + encode_segment_footer({{32, 100}, {132, 50}, {182, 60}}, 99));
 
   seeds.add("wal_record", byte(0) + some_group(5, 3));
-  seeds.add("wal_record", byte(0) + encode_ingest({{77, 3}, 12345, {meta, meta}}));
+  seeds.add("wal_record", byte(0) + encode_ingest({{77, 3}, 12345, {meta, meta}, {}, {}}));
   seeds.add("wal_record", byte(0) + byte(3));
   seeds.add("wal_record", byte(0) + byte(4) + some_group(5, 1));
   seeds.add("wal_record",
@@ -292,11 +295,11 @@ void make_hostile_files(Seeds& seeds) {
   wal({commit({kMaxNumber, UINT16_MAX}, kMs, {{"k", "1"}})});
   wal({commit({next, 1}, kMaxMs, {{"k", "1"}})});
   wal({commit({next, 1}, kMinMs, {{"k", "1"}})});
-  wal({commit({next, 0}, kMs, {}), encode_ingest({{next + 5, 3}, kMs, {}}),
+  wal({commit({next, 0}, kMs, {}), encode_ingest({{next + 5, 3}, kMs, {}, {}, {}}),
        commit({next + 6, 0}, kMs, {{"k", "1"}})});
   std::vector<SegmentMeta> metas;
   for (const auto& [number, segment] : seed.state.segments) metas.push_back(segment.meta);
-  wal({encode_ingest({{next, 0}, kMs, metas})});
+  wal({encode_ingest({{next, 0}, kMs, metas, {}, Versionstamp{next, 0}})});
   wal({byte(4) + byte(4) + byte(3)});
   wal({byte(4) + byte(3)});
 
@@ -398,6 +401,35 @@ void make_values(Seeds& seeds) {
   for (int type = 1; type < 4; ++type)
     seeds.add("v8_value",
               byte(2) + byte(type) + byte(0x11) + join({"12345678", "\xff\xff\xff\xff\xff\xff\xff\xff"}));
+}
+
+// What Deno and Node wrote, and its form.
+void make_recorded(Seeds& seeds) {
+  const std::string folder = TIDEMARK_SOURCE_ROOT "/tests/server/kv/recorded/";
+  for (const auto& [file, target] : {std::pair{"deno_keys.jsonl", "tuple_key"},
+                                     {"deno_values.jsonl", "v8_decode"},
+                                     {"node_values.jsonl", "v8_decode"},
+                                     {"node_views.jsonl", "v8_decode"}}) {
+    std::ifstream lines(folder + file);
+    for (std::string line; std::getline(lines, line);) {
+      const auto parsed = kv::parse_json(line, kv::v8::kMaxFormDepth).value();
+      const std::string bytes = from_base64(parsed.at("bytes").get_string()).value();
+      const std::string form = kv::to_json(parsed.at("form"));
+      if (std::string(target) == "tuple_key") {
+        seeds.add(target, byte(0) + bytes);
+        seeds.add(target, byte(1) + form);
+      } else {
+        seeds.add(target, byte((bytes[1] - 9) * 4) + bytes.substr(2));
+        seeds.add(target, byte(3 + 4 * (bytes[1] - 13)) + form);
+      }
+    }
+  }
+  seeds.add("tuple_key", byte(1) + R"({"$raw":"/wA="})");
+  seeds.add("v8_decode", byte(3) + R"({"$u64":"18446744073709551615"})");
+  seeds.add("v8_decode", byte(3) + R"({"$v8":"/w8w"})");
+  seeds.add("v8_decode", byte(2) + std::string("\xff\x0f\xff", 3));
+  seeds.add("v8_decode", byte(6) + "12345678");
+  seeds.add("v8_decode", byte(10) + "bytes");
 }
 
 void make_calls(Seeds& seeds) {
@@ -521,6 +553,7 @@ int main(int argc, char** argv) {
   tidemark::fuzz::make_files(seeds);
   tidemark::fuzz::make_hostile_files(seeds);
   tidemark::fuzz::make_values(seeds);
+  tidemark::fuzz::make_recorded(seeds);
   tidemark::fuzz::make_calls(seeds);
   tidemark::fuzz::make_http(seeds);
   return 0;

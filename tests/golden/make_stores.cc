@@ -55,7 +55,7 @@ void make_database(const std::string& dir, bool closed) {
       TM_CHECK(ingest->add(key, {base + 1, 7}, "new").has_value());
       TM_CHECK(ingest->add(key, {base, 7}, "old").has_value());
     }
-    TM_CHECK(ingest->publish({base + 2, 0}, (*opened)->head_timestamp_ms() + 1).committed);
+    TM_CHECK(ingest->publish({{base + 2, 0}, (*opened)->head_timestamp_ms() + 1}).committed);
     put(**opened, 20, 26);
     if (!closed) fs::copy(live, dir);
   }

@@ -1,7 +1,7 @@
 #include <gtest/gtest.h>
 
 #include "server/host/access_token.h"
-#include "server/host/base64url.h"
+#include "engine/base/base64.h"
 #include "server/host/data_token.h"
 #include "server/host/uuid.h"
 #include "tests/server/kv/test_store.h"
@@ -64,7 +64,22 @@ TEST(Base64Url, BackAndForth) {
     EXPECT_EQ(base64url(bytes), chars);
     EXPECT_EQ(from_base64url(chars), bytes);
   }
-  for (const char* bad : {"Zh", "Zm9", "Z===", "Zm+v", "Zm/v"}) EXPECT_FALSE(from_base64url(bad)) << bad;
+  for (const char* bad : {"Zh", "Z", "Zm9", "Z===", "Zm9vZ", "Zm+v", "Zm/v"})
+    EXPECT_FALSE(from_base64url(bad)) << bad;
+}
+
+TEST(Base64, BackAndForth) {
+  for (const auto& [bytes, chars] : {std::pair<std::string, std::string>{"", ""},
+                                     {"f", "Zg=="},
+                                     {"fo", "Zm8="},
+                                     {"foo", "Zm9v"},
+                                     {"foob", "Zm9vYg=="},
+                                     {"\xfb\xff", "+/8="}}) {
+    EXPECT_EQ(base64(bytes), chars);
+    EXPECT_EQ(from_base64(chars), bytes);
+  }
+  for (const char* bad : {"Zg", "Zg=", "Zh==", "Z===", "====", "=", "Zg==Zg==", "Zm-v", "Zm9v="})
+    EXPECT_FALSE(from_base64(bad)) << bad;
 }
 
 TEST(DataTokens, SayWhatTheyWereIssuedFor) {

@@ -1,0 +1,164 @@
+#include "engine/mvcc/commit_history.h"
+
+#include <algorithm>
+
+// Memtables are taken before the manifest is looked at: a commit that a flush has moved in between is in
+// both, and `flushed_` tells.
+
+namespace tidemark {
+namespace {
+
+// Hands on the commits of a range, as long as more are wanted.
+class RangeVisitor final : public ChangeVisitor {
+ public:
+  RangeVisitor(Versionstamp from, Versionstamp to, HistoryVisitor& visitor)
+      : from_(from), to_(to), visitor_(visitor) {}
+
+  void on_commit(Versionstamp stamp, int64_t timestamp_ms, uint32_t writes) override {
+    inside_ = !enough_ && stamp > from_ && stamp <= to_;
+    enough_ = enough_ || stamp > to_;
+    if (inside_ && !visitor_.on_commit({stamp, timestamp_ms}, writes)) {
+      inside_ = false;
+      enough_ = true;
+    }
+  }
+  void on_write(WriteKind kind, std::string_view key) override {
+    if (inside_) visitor_.on_write(key, kind == WriteKind::kTombstone);
+  }
+  bool enough() const { return enough_; }
+
+ private:
+  const Versionstamp from_;
+  const Versionstamp to_;
+  HistoryVisitor& visitor_;
+  bool inside_ = false;
+  bool enough_ = false;
+};
+
+struct Listed {
+  CommitPoint point;
+  uint32_t writes;
+};
+
+class Lister final : public ChangeVisitor {
+ public:
+  void on_commit(Versionstamp stamp, int64_t timestamp_ms, uint32_t writes) override {
+    commits.push_back({{stamp, timestamp_ms}, writes});
+  }
+  void on_write(WriteKind, std::string_view) override {}
+  std::vector<Listed> commits;
+};
+
+// How many commits of a memtable are at or below both.
+size_t count_to(const Memtable& table, Versionstamp stamp, int64_t timestamp_ms = INT64_MAX) {
+  size_t low = 0;
+  for (size_t high = table.commit_count(); low < high;) {
+    const size_t middle = low + (high - low) / 2;
+    const Memtable::Commit& commit = table.commit(middle);
+    if (commit.stamp <= stamp && commit.timestamp_ms <= timestamp_ms)
+      low = middle + 1;
+    else
+      high = middle;
+  }
+  return low;
+}
+
+}  // namespace
+
+CommitHistory::CommitHistory(VersionSet& versions, Versionstamp head) : versions_(versions), head_(head) {
+  const auto state = versions.acquire();
+  memtables_.assign(state->frozen.rbegin(), state->frozen.rend());
+  memtables_.push_back(state->active);
+  const ManifestState manifest = versions.manifest_state();
+  flushed_ = manifest.flushed_stamp;
+  for (const auto& [number, meta] : manifest.changes) files_.push_back(meta);
+  std::ranges::sort(files_, {}, &ChangeFileMeta::first_stamp);
+}
+
+Result<std::unique_ptr<ChangeFileReader>> CommitHistory::open(const ChangeFileMeta& file) const {
+  auto reader = ChangeFileReader::open(versions_.fs(), versions_.path(FileType::kChanges, file.number), file);
+  if (!reader && !versions_.manifest_state().changes.contains(file.number)) return nullptr;
+  return reader;
+}
+
+Result<CommitPoint> CommitHistory::floor(Versionstamp stamp, int64_t timestamp_ms) const {
+  stamp = std::min(stamp, head_);
+  for (auto table = memtables_.rbegin(); table != memtables_.rend(); ++table) {
+    const size_t count = count_to(**table, stamp, timestamp_ms);
+    if (count == 0) continue;
+    const Memtable::Commit& commit = (*table)->commit(count - 1);
+    if (commit.stamp > flushed_) return CommitPoint{commit.stamp, commit.timestamp_ms};
+  }
+  for (auto file = files_.rbegin(); file != files_.rend(); ++file) {
+    if (file->first_stamp > stamp || file->first_timestamp_ms > timestamp_ms) continue;
+    TM_ASSIGN(const auto reader, open(*file));
+    if (reader == nullptr) break;
+    TM_ASSIGN(const auto found, reader->floor(stamp, timestamp_ms));
+    if (found) return *found;
+  }
+  return CommitPoint{};
+}
+
+Status CommitHistory::visit(Versionstamp from, Versionstamp to, HistoryVisitor& visitor) const {
+  RangeVisitor range(from, std::min(to, head_), visitor);
+  to = std::min(to, head_);
+  for (const ChangeFileMeta& file : files_) {
+    if (file.last_stamp <= from) continue;
+    if (file.first_stamp > to || range.enough()) break;
+    TM_ASSIGN(const auto reader, open(file));
+    if (reader == nullptr) continue;
+    for (size_t block = 0; block < reader->blocks() && !range.enough(); ++block) {
+      if (block + 1 < reader->blocks() && reader->first_stamp(block + 1) <= from) continue;
+      if (reader->first_stamp(block) > to) break;
+      TM_TRY(reader->visit_block(block, range));
+    }
+  }
+  from = std::max(from, flushed_);
+  for (const auto& table : memtables_) {
+    const size_t count = table->commit_count();
+    for (size_t i = count_to(*table, from); i < count && !range.enough(); ++i) {
+      const Memtable::Commit& commit = table->commit(i);
+      range.on_commit(commit.stamp, commit.timestamp_ms,
+                      static_cast<uint32_t>(commit.end_write - commit.first_write));
+      if (range.enough()) break;
+      for (uint64_t w = commit.first_write; w < commit.end_write; ++w) {
+        const Memtable::Write write = table->write(w);
+        range.on_write(write.kind, write.key);
+      }
+    }
+  }
+  return {};
+}
+
+Status CommitHistory::visit_newest_first(
+    Versionstamp from, Versionstamp to,
+    const std::function<bool(const CommitPoint&, uint32_t writes)>& visit) const {
+  to = std::min(to, head_);
+  for (auto table = memtables_.rbegin(); table != memtables_.rend(); ++table) {
+    const size_t begin = count_to(**table, std::max(from, flushed_));
+    for (size_t i = count_to(**table, to); i-- > begin;) {
+      const Memtable::Commit& commit = (*table)->commit(i);
+      if (!visit({commit.stamp, commit.timestamp_ms},
+                 static_cast<uint32_t>(commit.end_write - commit.first_write)))
+        return {};
+    }
+  }
+  for (auto file = files_.rbegin(); file != files_.rend(); ++file) {
+    if (file->first_stamp > to) continue;
+    if (file->last_stamp <= from) break;
+    TM_ASSIGN(const auto reader, open(*file));
+    if (reader == nullptr) break;
+    for (size_t block = reader->blocks(); block-- > 0;) {
+      if (reader->first_stamp(block) > to) continue;
+      Lister lister;
+      TM_TRY(reader->visit_block(block, lister));
+      for (auto one = lister.commits.rbegin(); one != lister.commits.rend(); ++one) {
+        if (one->point.stamp > to) continue;
+        if (one->point.stamp <= from || !visit(one->point, one->writes)) return {};
+      }
+    }
+  }
+  return {};
+}
+
+}  // namespace tidemark
