@@ -47,12 +47,16 @@ void DamagedStoreTest::make_store(uint64_t seed, int scale) {
   for (const char* key : {"ingested1", "ingested2"}) {
     ASSERT_TRUE(ingest->add(key, {base + 1, 7}, "new").has_value());
     ASSERT_TRUE(ingest->add(key, {base, 7}, "old").has_value());
-    now[key] = {"new", {base + 1, 7}};
   }
   ASSERT_TRUE(ingest->add("key1", {base, 3}, std::nullopt).has_value());
+  ASSERT_TRUE(ingest->publish({{base + 2, 0}, db().head_timestamp_ms() + 1}).committed);
   now.erase("key1");
-  const CommitOutcome published = ingest->publish({base + 2, 0}, db().head_timestamp_ms() + 1);
-  ASSERT_TRUE(published.committed);
+  moments_[{base, 3}] = now;
+  for (const Versionstamp stamp : {Versionstamp{base, 7}, Versionstamp{base + 1, 7}}) {
+    for (const char* key : {"ingested1", "ingested2"})
+      now[key] = {stamp.number == base ? "old" : "new", stamp};
+    moments_[stamp] = now;
+  }
   moments_[{base + 2, 0}] = now;
   commit_some(40);
   ASSERT_TRUE(db().flush().has_value());

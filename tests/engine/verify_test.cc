@@ -529,19 +529,26 @@ TEST_P(RandomStores, are_clean) {
         ASSERT_TRUE(db().compact().has_value());
         break;
       case 2: {
-        const auto ingest = db().begin_ingest();
+        const bool starts = db().head() == Versionstamp::min();
+        const auto ingest = db().begin_ingest({.starts_history = starts});
         const uint64_t base = db().head().number + 1 + random.below(1'000'000);
-        for (int i = 10; i < 20; ++i) {
-          const std::string key = "k" + std::to_string(i);
-          for (uint64_t version = random.below(3) + 1; version > 0; --version) {
-            const bool erased = random.below(4) == 0;
-            ASSERT_TRUE(ingest
-                            ->add(key, {base + version, static_cast<uint16_t>(random.below(3))},
-                                  erased ? std::nullopt : std::optional<std::string_view>("ingested"))
-                            .has_value());
+        for (uint64_t part = 0; part < 2; ++part) {
+          if (part == 1) {
+            ASSERT_TRUE(ingest->begin_part().has_value());
+          }
+          for (int i = 10; i < 20; ++i) {
+            const std::string key = "k" + std::to_string(i);
+            for (uint64_t version = part == 0 ? random.below(3) + 1 : random.below(2); version > 0;
+                 --version) {
+              const bool erased = random.below(4) == 0;
+              const Versionstamp stamp{base + 10 * part + version, static_cast<uint16_t>(random.below(3))};
+              ASSERT_TRUE(
+                  ingest->add(key, stamp, erased ? std::nullopt : std::optional<std::string_view>("ingested"))
+                      .has_value());
+            }
           }
         }
-        ASSERT_TRUE(ingest->publish({base + 10, 0}, db().head_timestamp_ms()).committed);
+        ASSERT_TRUE(ingest->publish({{base + 20, 0}, db().head_timestamp_ms()}).committed);
         break;
       }
       case 3:
