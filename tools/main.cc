@@ -6,6 +6,7 @@
 
 #include "engine/base/mutant.h"
 #include "tools/admin_command.h"
+#include "tools/file_dump.h"
 #include "tools/fsck_command.h"
 #include "tools/serve_command.h"
 
@@ -37,6 +38,9 @@ int run(int argc, char** argv) {
   add_admin_commands(app, admin_arguments);
   FsckArguments fsck_arguments;
   CLI::App* const fsck = add_fsck_command(app, fsck_arguments);
+  FileDumpArguments file_dump_arguments;
+  CLI::App* const dump = app.add_subcommand("dump", "Print a file of a database as JSON Lines");
+  add_file_dump_options(*dump, file_dump_arguments)->require_option(1);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
@@ -51,6 +55,7 @@ int run(int argc, char** argv) {
       admin_arguments.data_dir = arguments.data_dir;
     return administer_store(admin_arguments);
   }
+  if (dump->parsed()) return run_file_dump(file_dump_arguments);
   if (fsck->parsed()) {
     if (fsck_arguments.data_dir.empty() && app.count("--data-dir") > 0)
       fsck_arguments.data_dir = arguments.data_dir;

@@ -62,10 +62,11 @@ class Scan {
     if (read_index(index)) {
       for (const ChangeBlockIndex& block : index) read_block(block);
     } else if (options_.search_blocks && salt_ != 0) {
-      search_sealed(bytes_, salt_, kChangeHeaderBytes, [&](uint64_t, std::string content, bool adjacent) {
-        if (!adjacent) gap();
-        (void)take(content, nullptr);
-      });
+      search_sealed(bytes_, salt_, kChangeHeaderBytes,
+                    [&](uint64_t offset, std::string content, bool adjacent) {
+                      if (!adjacent) gap();
+                      (void)take(offset, content, nullptr);
+                    });
     }
     if (meta_ && result_.whole) {
       result_.found.number = meta_->number;
@@ -127,11 +128,11 @@ class Scan {
       return fail(ErrorCode::kCorruption, "the index points outside of the file");
     TM_ASSIGN(const std::string raw,
               unseal_block(bytes_.substr(block.offset, block.size), salt_, block.offset));
-    return take(raw, &block);
+    return take(block.offset, raw, &block);
   }
 
   // kCorruption: malformed; kInvalidArgument: it does not fit here.
-  Status take(std::string_view raw, const ChangeBlockIndex* index) {
+  Status take(uint64_t offset, std::string_view raw, const ChangeBlockIndex* index) {
     OrderCheck check(result_.found);
     TM_TRY(visit_change_block(raw, check));
     if (check.first_here.commits == 0) return fail(ErrorCode::kCorruption, "a block of changes is empty");
@@ -144,6 +145,7 @@ class Scan {
       return fail(ErrorCode::kInvalidArgument,
                   "the block does not begin with the commit that the index names");
     result_.found = check.seen;
+    if (options_.block) options_.block(offset);
     return visit_change_block(raw, visitor_);
   }
 

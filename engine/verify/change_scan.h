@@ -17,6 +17,8 @@ struct ChangeScanOptions {
   uint64_t salt = 0;           // to be tried if the header is damaged; 0: not known
   // Called where commits may be missing between the one before and the next. May be empty.
   std::function<void()> gap = nullptr;
+  // Called before the commits of each block with its offset. May be empty.
+  std::function<void(uint64_t)> block = nullptr;
 };
 
 struct ChangeScanResult {

@@ -69,8 +69,8 @@ struct Files {
       if (!files.changes.contains(number)) continue;
       visitor.file = number;
       scan_changes(fs, files.path(FileType::kChanges, number),
-                   files.guessed ? std::nullopt : std::optional(meta), {true, files.salt(number), nullptr},
-                   visitor, silent);
+                   files.guessed ? std::nullopt : std::optional(meta),
+                   {true, files.salt(number), nullptr, nullptr}, visitor, silent);
     }
   }
 

@@ -247,7 +247,7 @@ class Salvage {
         if (visitor.status) visitor.status = out.finish();
       };
       const auto result = scan_changes(fs_, path, files_.guessed ? std::nullopt : std::optional(meta),
-                                       {true, files_.salt(meta.number), gap}, visitor, reporter_);
+                                       {true, files_.salt(meta.number), gap, nullptr}, visitor, reporter_);
       visitor.flush();
       TM_TRY(visitor.status);
       TM_TRY(out.finish());  // as the old files were, so that they can go one by one
@@ -281,7 +281,7 @@ class Salvage {
     Reporter silent(&reporter_);
     for (const auto& [number, meta] : files_.state.changes) {
       scan_changes(fs_, files_.path(FileType::kChanges, number), std::nullopt,
-                   {true, files_.salt(number), nullptr}, last, silent);
+                   {true, files_.salt(number), nullptr, nullptr}, last, silent);
       if (last.stamp != Versionstamp::min()) break;
     }
     files_.state.horizon = last.stamp;
