@@ -56,7 +56,8 @@ class VerifyTest : public DamagedStoreTest {
     bool tombstone;
   };
   // Writes a segment again with its entries changed, and tells the manifest.
-  void rewrite_segment(uint64_t number, const std::function<void(std::vector<Entry>&)>& change) {
+  void rewrite_segment(uint64_t number, const std::function<void(std::vector<Entry>&)>& change,
+                       uint64_t as_number = 0) {
     const ManifestState state = state_of(dir());
     const PlacedSegment placed = state.segments.at(number);
     verify::Reporter none(nullptr, nullptr);
@@ -66,14 +67,18 @@ class VerifyTest : public DamagedStoreTest {
       entries.push_back({std::string(scan.key()), std::string(scan.value()), scan.stamp(), scan.superseded(),
                          scan.tombstone()});
     change(entries);
-    auto writer = SegmentWriter::create(posix_file_system(), segment_path(number), number, placed.meta.kind,
-                                        77, {.block_bytes = 512});
+    auto writer =
+        SegmentWriter::create(posix_file_system(), segment_path(number), as_number == 0 ? number : as_number,
+                              placed.meta.kind, 77, {.block_bytes = 512});
     ASSERT_TRUE(writer.has_value());
     for (const Entry& e : entries)
       ASSERT_TRUE((*writer)->add(e.key, e.stamp, e.superseded, e.tombstone, e.value).has_value());
     const auto meta = (*writer)->finish();
     ASSERT_TRUE(meta.has_value());
-    describe_otherwise(number, [&](SegmentMeta& old) { old = *meta; });
+    describe_otherwise(number, [&](SegmentMeta& old) {
+      old = *meta;
+      old.number = number;
+    });
   }
 
   struct Commit {
@@ -335,6 +340,11 @@ TEST_F(VerifyTest, segments_that_changed_places) {
   write(a, read(b));
   write(b, bytes);
   expect("segment-mismatch");
+}
+
+TEST_F(VerifyTest, a_segment_that_was_written_as_another) {
+  rewrite_segment(a_segment(SegmentKind::kLive), [](std::vector<Entry>&) {}, 12345);
+  expect_only("segment-mismatch");
 }
 
 TEST_F(VerifyTest, a_description_that_does_not_fit) {
