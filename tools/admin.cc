@@ -13,6 +13,7 @@ Result<std::string> Admin::run(std::string_view command, std::string_view argume
   static const std::vector<AdminCommand> all = [] {
     std::vector<AdminCommand> commands;
     std::ranges::copy(store_commands(), std::back_inserter(commands));
+    std::ranges::copy(dump_commands(), std::back_inserter(commands));
     return commands;
   }();
   const auto place = std::ranges::find(all, command, &AdminCommand::name);

@@ -10,6 +10,11 @@
 //   token.create {databases? or all?, readOnly?, label?}   a token, with its secret as `token`
 //   token.list   {}                               {tokens: [a token...]}
 //   token.revoke {id}                             a token
+//   dump         {database?, at?, prefix?}        the lines of a dump; {database, versionstamp, time,
+//   entries,
+//                                                 deletions}; `prefix` is the text of a key as JSON
+//   load.batch   {database?, lines, firstLine?}   {entries, deletions, transactions, versionstamp?, header,
+//                                                 end?: {entries, deletions}}; see server/dump/load.h
 //
 // a database: {id, name, state, url, createdAt, deletedAt?, purgeAfter?}; state is creating, ready, deleted
 // or purging. a token: {id, label, databases ("all" or [{id, name?}...]), readOnly, createdAt}. Times are RFC

@@ -1,27 +1,16 @@
-// The store's lock decides: who gets it does the command itself; otherwise the holder is asked through its
-// admin socket. It may be about to start or to end, or another command of this kind: then both are tried
-// again for a while.
 #include "tools/admin_command.h"
 
 #include <algorithm>
 #include <boost/json.hpp>
-#include <cstdlib>
 
-#include "engine/database.h"
-#include "server/host/host.h"
-#include "tools/admin.h"
-#include "tools/admin_socket.h"
 #include "tools/serve_command.h"
 #include "tools/settings.h"
+#include "tools/store_access.h"
 
 namespace tidemark::tools {
 namespace {
 
 namespace json = boost::json;
-
-constexpr int64_t kHolderWaitUs = 10'000'000;
-constexpr int64_t kHolderPauseUs = 50'000;
-constexpr uint64_t kBlockCacheBytes = uint64_t{8} << 20;
 
 // --- What is written.
 
@@ -205,12 +194,6 @@ std::string show(const AdminArguments& arguments, const json::object& answer) {
 
 }  // namespace
 
-std::string data_dir_of(const std::string& given) {
-  if (!given.empty()) return given;
-  const char* const from_environment = std::getenv(environment_name("data-dir").c_str());
-  return from_environment != nullptr && *from_environment != 0 ? from_environment : ServeArguments().data_dir;
-}
-
 void add_admin_commands(CLI::App& app, AdminArguments& arguments) {
   add_database_commands(app, arguments);
   add_token_commands(app, arguments);
@@ -218,30 +201,11 @@ void add_admin_commands(CLI::App& app, AdminArguments& arguments) {
 
 Result<std::string> administer(const std::string& data_dir, std::string_view command,
                                std::string_view arguments, LineSink& lines) {
-  EngineOptions engine_options;
-  engine_options.block_cache_bytes = kBlockCacheBytes;
-  const std::unique_ptr<Engine> engine = Engine::create(engine_options);
-  host::HostOptions options;
-  options.data_dir = data_dir;
-  options.create_if_missing = command == "db.create" || command == "token.create";
-  options.open_at_start = 0;
-  const int64_t deadline_us = engine->clock().monotonic_us() + kHolderWaitUs;
-  for (;;) {
-    Result<std::unique_ptr<host::Host>> host = host::Host::open(*engine, options);
-    if (host) {
-      Result<std::string> answer = Admin(**host, "").run(command, arguments, lines);
-      const Status closed = (*host)->close();
-      if (answer && !closed) return fail_within("it is done, but", closed.error());
-      return answer;
-    }
-    if (host.error().code != ErrorCode::kLocked) return std::unexpected(std::move(host).error());
-    Result<std::string> answer = ask_admin_server(data_dir, command, arguments, lines);
-    if (answer || answer.error().code != ErrorCode::kWouldBlock) return answer;
-    if (engine->clock().monotonic_us() >= deadline_us) {
-      return fail(ErrorCode::kLocked, host.error().message + ", and its admin socket does not answer");
-    }
-    engine->clock().sleep_us(kHolderPauseUs);
-  }
+  StoreAccess store(data_dir, command == "db.create" || command == "token.create");
+  Result<std::string> answer = store.run(command, arguments, lines);
+  const Status closed = store.close();
+  if (answer && !closed) return fail_within("it is done, but", closed.error());
+  return answer;
 }
 
 Result<std::string> run_admin_command(const AdminArguments& arguments) {

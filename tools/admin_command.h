@@ -34,9 +34,6 @@ void add_admin_commands(CLI::App& app, AdminArguments& arguments);
 // is the text for stdout. Errors are one line: kInvalidArgument if what was written is at fault.
 Result<std::string> run_admin_command(const AdminArguments& arguments);
 
-// The data folder: `given` on the command line, else the environment's, else the default.
-std::string data_dir_of(const std::string& given);
-
 // As the store in `data_dir` takes commands: see admin.h.
 Result<std::string> administer(const std::string& data_dir, std::string_view command,
                                std::string_view arguments, LineSink& lines);

@@ -27,6 +27,8 @@ struct AdminCommand {
 
 // db.* and token.*
 std::span<const AdminCommand> store_commands();
+// dump and load.batch
+std::span<const AdminCommand> dump_commands();
 
 // The database that the argument `database` names, or `default`; opened if need be, waiting for that. The
 // caller lets go of it before the command ends.

@@ -8,6 +8,7 @@
 #include "engine/io/posix_file_system.h"
 #include "engine/verify/file_records.h"
 #include "engine/verify/reporter.h"
+#include "tools/terminal.h"
 
 namespace tidemark::tools {
 namespace {
@@ -167,16 +168,6 @@ class Dump final : public verify::RecordVisitor {
   uint64_t damaged_ = 0;
 };
 
-class Stdout final : public LineSink {
- public:
-  Status line(std::string_view text) override {
-    const bool written =
-        std::fwrite(text.data(), 1, text.size(), stdout) == text.size() && std::fputc('\n', stdout) != EOF;
-    return written ? Status() : Status(fail(ErrorCode::kShutdown, "nobody reads what is written"));
-  }
-  Status progress(std::string_view) override { return {}; }
-};
-
 }  // namespace
 
 CLI::Option_group* add_file_dump_options(CLI::App& command, FileDumpArguments& arguments) {
@@ -207,15 +198,12 @@ Result<uint64_t> dump_file(FileSystem& fs, const FileDumpArguments& arguments, L
 }
 
 int run_file_dump(const FileDumpArguments& arguments) {
-  Stdout out;
-  const Result<uint64_t> damaged = dump_file(posix_file_system(), arguments, out);
-  if (!damaged) {
-    // A pipe that was closed is no failure worth a word.
-    if (damaged.error().code != ErrorCode::kShutdown)
-      std::fprintf(stderr, "tidemark: %s\n", damaged.error().message.c_str());
-    return kFailed;
-  }
-  return *damaged > 0 ? kDamaged : 0;
+  FileLines lines(stdout);
+  Result<uint64_t> damaged = dump_file(posix_file_system(), arguments, lines);
+  if (const Status written = lines.flush(); damaged && !written) damaged = std::unexpected(written.error());
+  if (damaged) return *damaged > 0 ? kDamaged : 0;
+  std::fprintf(stderr, "tidemark: %s\n", damaged.error().message.c_str());
+  return kFailed;
 }
 
 }  // namespace tidemark::tools

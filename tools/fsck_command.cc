@@ -1,17 +1,16 @@
 // As text, findings are printed as they are found; as JSON, one object at the end.
 #include "tools/fsck_command.h"
 
-#include <unistd.h>
-
 #include <boost/json.hpp>
 #include <cstdio>
 
 #include "engine/io/posix_file_system.h"
 #include "engine/verify/reporter.h"
-#include "tools/admin_command.h"
 #include "tools/settings.h"
+#include "tools/store_access.h"
 #include "tools/store_check.h"
 #include "tools/store_repair.h"
+#include "tools/terminal.h"
 
 namespace tidemark::tools {
 namespace {
@@ -26,29 +25,17 @@ const char* result_name(const StoreCheckSummary& summary) {
   return summary.major > 0 ? "major" : summary.minor > 0 ? "minor" : "clean";
 }
 
-// How far it is, on a terminal only: over and over on one line of stderr.
-class ProgressLine {
- public:
-  explicit ProgressLine(bool wanted) : shown_(wanted && ::isatty(STDERR_FILENO) == 1) {}
-  ~ProgressLine() { clear(); }
-  void show(uint64_t done, uint64_t total) {
-    if (!shown_ || total == 0) return;
-    const int percent = static_cast<int>(static_cast<double>(done) * 100 / static_cast<double>(total));
-    if (percent == percent_ && drawn_) return;
-    percent_ = percent;
-    drawn_ = true;
-    std::fprintf(stderr, "\r%3d %% of %.1f MB\x1b[K", percent, static_cast<double>(total) / 1e6);
-  }
-  void clear() {
-    if (drawn_) std::fputs("\r\x1b[K", stderr);
-    drawn_ = false;
-  }
-
- private:
-  const bool shown_;
-  bool drawn_ = false;
-  int percent_ = -1;
-};
+// Shows how far a check is.
+verify::ProgressSink shown_by(ProgressLine& line) {
+  return [&line](uint64_t done, uint64_t total) {
+    if (total == 0) return;
+    char text[64];
+    std::snprintf(text, sizeof text, "%3d %% of %.1f MB",
+                  static_cast<int>(static_cast<double>(done) * 100 / static_cast<double>(total)),
+                  static_cast<double>(total) / 1e6);
+    line.show(text);
+  };
+}
 
 json::object describe(const verify::Finding& finding) {
   json::object out{{"severity", severity_name(finding.kind.severity)},
@@ -106,12 +93,12 @@ int not_checked(const Error& error) {
 }
 
 int check(const std::string& dir, const FsckArguments& arguments) {
-  ProgressLine progress(!arguments.json);
+  ProgressLine progress;
   json::array findings;
   StoreCheckOptions options;
   options.deep = arguments.deep;
   options.database = arguments.database;
-  options.progress = [&](uint64_t done, uint64_t total) { progress.show(done, total); };
+  options.progress = shown_by(progress);
   options.findings = [&](const verify::Finding& finding) {
     if (arguments.json) {
       findings.push_back(describe(finding));
@@ -201,9 +188,9 @@ void print(const RepairedDatabase& database) {
 int repair(const std::string& from, const FsckArguments& arguments) {
   std::string to = *arguments.repair_dir;
   while (to.size() > 1 && to.ends_with('/')) to.pop_back();
-  ProgressLine progress(!arguments.json);
+  ProgressLine progress;
   RepairOptions options;
-  options.progress = [&](uint64_t done, uint64_t total) { progress.show(done, total); };
+  options.progress = shown_by(progress);
   json::array findings;
   options.findings = [&](const verify::Finding& finding) { findings.push_back(describe(finding)); };
   FileSystem& fs = posix_file_system();
@@ -238,7 +225,7 @@ int repair(const std::string& from, const FsckArguments& arguments) {
 
 }  // namespace
 
-CLI::App* add_fsck_command(CLI::App& app, FsckArguments& arguments) {
+void add_fsck_command(CLI::App& app, FsckArguments& arguments) {
   CLI::App* fsck =
       app.add_subcommand("fsck", "Check a stopped store, or a copy of one; writes nothing into it");
   fsck->add_option("--data-dir", arguments.data_dir,
@@ -262,7 +249,7 @@ CLI::App* add_fsck_command(CLI::App& app, FsckArguments& arguments) {
       "3 minor findings only (nothing is lost); 4 major findings. With --repair: 0 nothing is lost; 1 could "
       "not\n"
       "repair; 2 wrong arguments; 4 something is lost, as the report says.");
-  return fsck;
+  fsck->callback([&arguments] { arguments.chosen = true; });
 }
 
 int run_fsck_command(const FsckArguments& arguments) {

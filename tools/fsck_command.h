@@ -9,6 +9,7 @@ namespace tidemark::tools {
 
 // What was written.
 struct FsckArguments {
+  bool chosen = false;  // this subcommand was given
   std::string data_dir;
   std::optional<std::string> database;
   bool deep = false;
@@ -24,7 +25,7 @@ inline constexpr int kFsckMinor = 3;
 inline constexpr int kFsckMajor = 4;
 
 // Adds the subcommand. `arguments` must outlive `app`.
-CLI::App* add_fsck_command(CLI::App& app, FsckArguments& arguments);
+void add_fsck_command(CLI::App& app, FsckArguments& arguments);
 
 // Checks, or repairs, and prints what was found. Returns the exit code.
 int run_fsck_command(const FsckArguments& arguments);

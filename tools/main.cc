@@ -6,8 +6,9 @@
 
 #include "engine/base/mutant.h"
 #include "tools/admin_command.h"
-#include "tools/file_dump.h"
+#include "tools/dump_command.h"
 #include "tools/fsck_command.h"
+#include "tools/load_command.h"
 #include "tools/serve_command.h"
 
 namespace {
@@ -20,8 +21,7 @@ int complain(const tidemark::Error& error) {
   return error.code == tidemark::ErrorCode::kInvalidArgument ? kWrongArguments : kFailed;
 }
 
-int administer_store(const tidemark::tools::AdminArguments& arguments) {
-  const tidemark::Result<std::string> answer = tidemark::tools::run_admin_command(arguments);
+int print(const tidemark::Result<std::string>& answer) {
   if (!answer) return complain(answer.error());
   std::fputs(answer->c_str(), stdout);
   return 0;
@@ -36,11 +36,12 @@ int run(int argc, char** argv) {
   CLI::App* const serve = add_serve_command(app, arguments);
   AdminArguments admin_arguments;
   add_admin_commands(app, admin_arguments);
+  DumpArguments dump_arguments;
+  add_dump_command(app, dump_arguments);
+  LoadArguments load_arguments;
+  add_load_command(app, load_arguments);
   FsckArguments fsck_arguments;
-  CLI::App* const fsck = add_fsck_command(app, fsck_arguments);
-  FileDumpArguments file_dump_arguments;
-  CLI::App* const dump = app.add_subcommand("dump", "Print a file of a database as JSON Lines");
-  add_file_dump_options(*dump, file_dump_arguments)->require_option(1);
+  add_fsck_command(app, fsck_arguments);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
@@ -49,17 +50,19 @@ int run(int argc, char** argv) {
     std::fprintf(stderr, "tidemark: %s (see tidemark --help)\n", error.what());
     return kWrongArguments;
   }
-  if (!admin_arguments.command.empty()) {
-    // The folder may stand before the command, too.
-    if (admin_arguments.data_dir.empty() && app.count("--data-dir") > 0)
-      admin_arguments.data_dir = arguments.data_dir;
-    return administer_store(admin_arguments);
+  // The folder may stand before the command, too.
+  if (app.count("--data-dir") > 0) {
+    for (std::string* dir : {&admin_arguments.data_dir, &dump_arguments.data_dir, &fsck_arguments.data_dir,
+                             &load_arguments.data_dir})
+      if (dir->empty()) *dir = arguments.data_dir;
   }
-  if (dump->parsed()) return run_file_dump(file_dump_arguments);
-  if (fsck->parsed()) {
-    if (fsck_arguments.data_dir.empty() && app.count("--data-dir") > 0)
-      fsck_arguments.data_dir = arguments.data_dir;
-    return run_fsck_command(fsck_arguments);
+  if (!admin_arguments.command.empty()) return print(run_admin_command(admin_arguments));
+  if (load_arguments.chosen) return print(run_load_command(load_arguments));
+  if (fsck_arguments.chosen) return run_fsck_command(fsck_arguments);
+  if (dump_arguments.files.any()) return run_file_dump(dump_arguments.files);
+  if (dump_arguments.chosen) {
+    const tidemark::Status dumped = run_dump_command(dump_arguments);
+    return dumped ? 0 : complain(dumped.error());
   }
   return run_serve_command(*serve, arguments);
 }

@@ -45,6 +45,8 @@ constexpr int64_t kOperatorGraceMs = 100;
 
 host::HostOptions host_options(const ServeOptions& options, const LogSink& log) {
   host::HostOptions out;
+  out.serves = true;
+  out.read_only = options.read_only;
   out.data_dir = options.data_dir;
   out.access_token = options.access_token;
   out.database.retention = options.retention;

@@ -59,6 +59,11 @@ Answer read_failure(const Error& error) {
   }
 }
 
+Answer view_failure(const Error& error) {
+  if (error.code == ErrorCode::kReadOnly) return plain_text(429, error.message);
+  return read_failure(error);
+}
+
 // A 4xx for the reasons given at kNoSpace below.
 Answer store_full() {
   return plain_text(

@@ -11,6 +11,8 @@ namespace tidemark::connect {
 bool is_fault(ErrorCode code);
 
 Answer read_failure(const Error& error);
+// Of a look at the past.
+Answer view_failure(const Error& error);
 Answer write_failure(const Error& error);
 // The store has reached the limit that its operator has set.
 Answer store_full();

@@ -40,6 +40,10 @@ inline constexpr char kNoCommonVersion[] =
 inline constexpr char kNotFound[] = "Resource not found.";
 inline constexpr char kNoDatabaseForToken[] =
     "There is no database at this URL that this access token opens.";
+inline constexpr char kNoMoment[] =
+    "What stands behind the @ is no moment: it must be a versionstamp of 20 hex digits or a time with a "
+    "zone, as "
+    "2026-11-21T14:31:00Z.";
 inline constexpr char kDatabaseDeleted[] = "This database was deleted.";
 inline constexpr char kUnavailable[] = "The server is temporarially unavailable, try again later.";
 

@@ -30,6 +30,8 @@ namespace {
 constexpr char kProtobuf[] = "application/x-protobuf";
 constexpr char kOctetStream[] = "application/octet-stream";
 constexpr int64_t kFaultLogPauseUs = 1'000'000;
+// As long as a token of a view is good; each use begins it anew.
+constexpr int64_t kViewLeaseUs = host::DataTokens::kViewLifetimeMs * 1000;
 // Of a message around one entry, range, check or mutation: tags, lengths, enums, times. Generous.
 constexpr uint64_t kFramingBytes = 64;
 
@@ -51,15 +53,43 @@ bool is_metadata_path(std::string_view path) {
   return path == "/" || path_part(path, kByName, "") || path_part(path, kById, kConnect);
 }
 
-// The database that a metadata URL names, if it is there.
-std::optional<host::Uuid> database_at(const host::Host& host, std::string_view path) {
-  if (path == "/") return host.id_of(host::kDefaultDatabaseName);
-  if (const auto name = path_part(path, kByName, "")) return host.id_of(*name);
-  const auto text = path_part(path, kById, kConnect);
-  if (!text) return std::nullopt;
-  const std::optional<host::Uuid> id = host::Uuid::from_text(*text);
-  if (!id || !host.exists(*id)) return std::nullopt;
-  return id;
+// What a metadata URL names.
+struct Target {
+  std::optional<host::Uuid> database;  // if it is there
+  std::optional<std::string> moment;   // behind an @, without the %-encoding
+};
+
+// %41 is A; what is not of that form stays.
+std::string percent_decoded(std::string_view text) {
+  std::string out;
+  const auto digit = [](char c) {
+    return c >= '0' && c <= '9'   ? c - '0'
+           : c >= 'a' && c <= 'f' ? c - 'a' + 10
+           : c >= 'A' && c <= 'F' ? c - 'A' + 10
+                                  : -1;
+  };
+  for (size_t i = 0; i < text.size(); ++i) {
+    const bool encoded =
+        text[i] == '%' && i + 2 < text.size() && digit(text[i + 1]) >= 0 && digit(text[i + 2]) >= 0;
+    out.push_back(encoded ? static_cast<char>(digit(text[i + 1]) << 4 | digit(text[i + 2])) : text[i]);
+    if (encoded) i += 2;
+  }
+  return out;
+}
+
+Target target_at(const host::Host& host, std::string_view path) {
+  if (path == "/") return {host.id_of(host::kDefaultDatabaseName), {}};
+  const std::optional<std::string_view> name = path_part(path, kByName, "");
+  const std::optional<std::string_view> id = path_part(path, kById, kConnect);
+  if (!name && !id) return {};
+  const std::string part = percent_decoded(name ? *name : *id);
+  const size_t at = part.find('@');
+  const std::string_view before = std::string_view(part).substr(0, at);
+  Target target;
+  if (at != part.npos) target.moment = part.substr(at + 1);
+  target.database = name ? host.id_of(before) : host::Uuid::from_text(before);
+  if (!name && target.database && !host.exists(*target.database)) target.database.reset();
+  return target;
 }
 
 Answer protobuf(std::string body) {
@@ -98,10 +128,21 @@ struct Service::WaitingCall final : Carrier {
   Done done;
 };
 
+struct Service::ViewExchange {
+  InFlight::Ticket ticket;
+  std::shared_ptr<const host::Grant> grant;
+  host::Uuid database_id;
+  kv::MomentName moment;
+  Metadata metadata;
+  DatabaseRef database;  // once it is open
+  Done done;
+};
+
 // Members are destroyed from the last to the first: the ticket goes when nothing of the call is left.
 struct Service::PendingRead {
   InFlight::Ticket ticket;
   DatabaseRef database;
+  std::optional<kv::PastView> past;
   pb::SnapshotRead message;  // was found within the limits
   Done done;
 };
@@ -183,18 +224,34 @@ void Service::handle(const Call& call, Done done) {
 
 void Service::handle_admitted(Route route, const Call& call, const host::DataClaims& claims,
                               DatabaseRef database, Done& done) {
+  if (route == Route::kAtomicWrite) {
+    if (claims.rights == host::Rights::kReadOnly) return done(protobuf(write_disabled()));
+    return atomic_write(call, std::move(database), done);
+  }
+  Result<std::optional<kv::PastView>> past = view_of(claims, database);
+  if (!past) return done(view_failure(past.error()));
   switch (route) {
     case Route::kSnapshotRead:
-      return snapshot_read(call, std::move(database), done);
-    case Route::kAtomicWrite:
-      if (claims.rights == host::Rights::kReadOnly) return done(protobuf(write_disabled()));
-      return atomic_write(call, std::move(database), done);
+      return snapshot_read(call, std::move(*past), std::move(database), done);
     case Route::kWatch:
-      return watch(call, claims, std::move(database), done);
+      return watch(call, claims, std::move(*past), std::move(database), done);
+    case Route::kAtomicWrite:
     case Route::kMetadata:
     case Route::kNone:
       break;
   }
+}
+
+Result<std::optional<kv::PastView>> Service::view_of(const host::DataClaims& claims,
+                                                     DatabaseRef& database) const {
+  if (claims.moment) {
+    TM_ASSIGN(kv::PastView view, database->store().past_views().lease(*claims.moment, kViewLeaseUs));
+    return view;
+  }
+  if (!host_.read_only()) return std::nullopt;
+  const std::shared_ptr<const kv::PastView> checkout = database->checkout();
+  if (checkout == nullptr) return std::nullopt;
+  return *checkout;
 }
 
 void Service::open_and_handle(Route route, const Call& call, const host::DataClaims& claims, Done& done) {
@@ -224,7 +281,8 @@ void Service::exchange_metadata(const Call& call, Done& done) {
   const std::shared_ptr<const host::Grant> grant = host_.authenticate(*token);
   if (!grant) return done(plain_text(TM_MUTANT("auth.access-token") ? 400 : 401, text::kInvalidToken));
   // One answer for what is not there and for what this token does not open: it must not tell which.
-  const std::optional<host::Uuid> database = database_at(host_, call.path);
+  const Target target = target_at(host_, call.path);
+  const std::optional<host::Uuid>& database = target.database;
   if (!database || !grant->opens(*database)) return done(plain_text(404, text::kNoDatabaseForToken));
 
   const Result<std::vector<int64_t>> offered = parse_metadata_request(call.body);
@@ -240,10 +298,42 @@ void Service::exchange_metadata(const Call& call, Done& done) {
     }
     base = (call.secure ? "https://" : "http://") + std::string(call.host);
   }
+  Metadata metadata{version, database->text(), {}, 0, base + kEndpointPath};
+  if (target.moment) {
+    const std::optional<kv::MomentName> moment = kv::parse_moment(*target.moment);
+    if (!moment) return done(plain_text(400, text::kNoMoment));
+    return exchange_view(std::shared_ptr<ViewExchange>(
+        new ViewExchange{InFlight::Ticket(in_flight_), grant, *database, *moment, std::move(metadata),
+                         nullptr, std::move(done)}));
+  }
   const host::DataTokens::Issued issued = host_.issue(*grant, *database);
-  done({200, "application/json",
-        format_metadata(
-            {version, database->text(), issued.token, issued.expires_at_ms, base + kEndpointPath})});
+  metadata.token = issued.token;
+  metadata.expires_at_ms = issued.expires_at_ms;
+  done({200, "application/json", format_metadata(metadata)});
+}
+
+void Service::exchange_view(std::shared_ptr<ViewExchange> exchange) {
+  host_.open_database(exchange->database_id, [this, exchange](const Result<DatabaseRef>& opened) {
+    if (!opened) {
+      const bool gone = !host_.exists(exchange->database_id);
+      return exchange->done(gone ? plain_text(404, text::kNoDatabaseForToken) : read_failure(opened.error()));
+    }
+    exchange->database = *opened;
+    host_.engine().executor().post(Lane::kRead, [this, exchange] {
+      // The last reference must not outlive the answer.
+      const DatabaseRef database = std::move(exchange->database);
+      const int64_t wall_ms = host_.engine().clock().wall_us() / 1000;
+      const Result<kv::Moment> moment = kv::resolve(database->database(), exchange->moment, wall_ms);
+      if (!moment) return exchange->done(view_failure(moment.error()));
+      const auto leased = database->store().past_views().lease(*moment, kViewLeaseUs);
+      if (!leased) return exchange->done(view_failure(leased.error()));
+      const host::DataTokens::Issued issued =
+          host_.issue_view(*exchange->grant, exchange->database_id, *moment);
+      exchange->metadata.token = issued.token;
+      exchange->metadata.expires_at_ms = issued.expires_at_ms;
+      exchange->done({200, "application/json", format_metadata(exchange->metadata)});
+    });
+  });
 }
 
 std::optional<host::DataAccess> Service::admit_data_call(const Call& call, Done& done) {
@@ -267,7 +357,8 @@ std::optional<host::DataAccess> Service::admit_data_call(const Call& call, Done&
   return access;
 }
 
-void Service::snapshot_read(const Call& call, DatabaseRef database, Done& done) {
+void Service::snapshot_read(const Call& call, std::optional<kv::PastView> past, DatabaseRef database,
+                            Done& done) {
   // Most requests name one key: all that their message allocates fits here.
   alignas(8) char memory[1024];
   google::protobuf::Arena arena(memory, sizeof memory);
@@ -282,7 +373,7 @@ void Service::snapshot_read(const Call& call, DatabaseRef database, Done& done) 
   if (options_.read_only && TM_MUTANT("read-only.reads")) return done(plain_text(400, text::kNotFound));
   ReadAnswerWriter writer;
   const kv::ReadBounds bounds{true, options_.inline_read_steps, options_.inline_read_bytes};
-  const Status read = store.read(ranges, bounds, writer);
+  const Status read = store.read(ranges, bounds, writer, past ? &*past : nullptr);
   if (read) return done(protobuf(writer.finish()));
   if (read.error().code != ErrorCode::kWouldBlock) {
     log_fault("read", *database, read.error());
@@ -294,8 +385,8 @@ void Service::snapshot_read(const Call& call, DatabaseRef database, Done& done) 
     call.carrier->reserve(largest_answer_bytes(entries, store.limits()));
   }
   // Shared, since the executor copies its tasks.
-  const std::shared_ptr<PendingRead> pending(
-      new PendingRead{InFlight::Ticket(in_flight_), std::move(database), message, std::move(done)});
+  const std::shared_ptr<PendingRead> pending(new PendingRead{
+      InFlight::Ticket(in_flight_), std::move(database), std::move(past), message, std::move(done)});
   host_.engine().executor().post(Lane::kRead, [this, pending] { finish_read(*pending); });
 }
 
@@ -303,7 +394,8 @@ void Service::finish_read(PendingRead& read) {
   ReadAnswerWriter writer;
   const kv::Store& store = read.database->store();
   const kv::ReadBounds bounds{.max_bytes = store.limits().max_read_bytes};
-  const Status status = store.read(view_ranges(read.message), bounds, writer);
+  const Status status =
+      store.read(view_ranges(read.message), bounds, writer, read.past ? &*read.past : nullptr);
   if (status) return read.done(protobuf(writer.finish()));
   // Nothing else can say so here, where the disk may be read.
   if (status.error().code == ErrorCode::kWouldBlock)
@@ -327,7 +419,8 @@ void Service::atomic_write(const Call& call, DatabaseRef database, Done& done) {
   store.submit(*new PendingWrite(*this, database, std::move(*plan), std::move(done)));
 }
 
-void Service::watch(const Call& call, const host::DataClaims& claims, DatabaseRef database, Done& done) {
+void Service::watch(const Call& call, const host::DataClaims& claims, std::optional<kv::PastView> past,
+                    DatabaseRef database, Done& done) {
   pb::Watch message;
   const Status parsed = parse_message(call.body, message);
   if (!parsed) return done(plain_text(400, parsed.error().message));
@@ -348,7 +441,7 @@ void Service::watch(const Call& call, const host::DataClaims& claims, DatabaseRe
   answer.content_type = kOctetStream;
   answer.keep_alive = TM_MUTANT("watch.keep-alive") ? std::string_view() : kWatchKeepAlive;
   answer.source = std::make_shared<WatchSource>(
-      in_flight_, std::move(database), std::move(keys), bounds, host_.engine().executor(),
+      in_flight_, std::move(database), std::move(past), std::move(keys), bounds, host_.engine().executor(),
       call.carrier != nullptr ? call.carrier->waker() : [] {}, std::move(good), std::move(failed));
   done(std::move(answer));
 }

@@ -55,16 +55,22 @@ class Service {
 
   static Route route_of(std::string_view method, std::string_view path);
   void exchange_metadata(const Call& call, Done& done);
+  struct ViewExchange;
+  // For a view of the past: the moment is looked up, and kept readable, on the read lane.
+  void exchange_view(std::shared_ptr<ViewExchange> exchange);
   // A data-path call that was let in, on an open database.
   void handle_admitted(Route route, const Call& call, const host::DataClaims& claims, DatabaseRef database,
                        Done& done);
   // The same on one that is to be opened first.
   void open_and_handle(Route route, const Call& call, const host::DataClaims& claims, Done& done);
   void finish_opening(WaitingCall& waiting, const Result<DatabaseRef>& opened);
-  void snapshot_read(const Call& call, DatabaseRef database, Done& done);
+  // What the call is to see: nothing is head. kBeyondHorizon, kReadOnly (too many views).
+  Result<std::optional<kv::PastView>> view_of(const host::DataClaims& claims, DatabaseRef& database) const;
+  void snapshot_read(const Call& call, std::optional<kv::PastView> past, DatabaseRef database, Done& done);
   void finish_read(PendingRead& read);
   void atomic_write(const Call& call, DatabaseRef database, Done& done);
-  void watch(const Call& call, const host::DataClaims& claims, DatabaseRef database, Done& done);
+  void watch(const Call& call, const host::DataClaims& claims, std::optional<kv::PastView> past,
+             DatabaseRef database, Done& done);
   void finish_write(PendingWrite& write, const CommitOutcome& outcome);
 
   // What a data-path call may work on: a database that exists, open or not. Otherwise gives the refusal to

@@ -17,9 +17,9 @@ uint64_t largest_frame_bytes(size_t keys, const kv::Limits& limits) {
 }  // namespace
 
 WatchSource::WatchSource(InFlight& in_flight, std::shared_ptr<host::HostedDatabase> database,
-                         std::vector<std::string> keys, const kv::ReadBounds& bounds, Executor& executor,
-                         std::function<void()> wake, std::function<bool()> good,
-                         std::function<void(const Error&)> failed)
+                         std::optional<kv::PastView> past, std::vector<std::string> keys,
+                         const kv::ReadBounds& bounds, Executor& executor, std::function<void()> wake,
+                         std::function<bool()> good, std::function<void(const Error&)> failed)
     : ticket_(in_flight),
       database_(std::move(database)),
       bounds_(bounds),
@@ -28,7 +28,7 @@ WatchSource::WatchSource(InFlight& in_flight, std::shared_ptr<host::HostedDataba
       wake_(wake),
       good_(std::move(good)),
       failed_(std::move(failed)),
-      watch_(database_->store(), std::move(keys), std::move(wake)) {}
+      watch_(database_->store(), std::move(keys), std::move(wake), std::move(past)) {}
 
 PieceSource::Next WatchSource::next(std::string& piece) {
   if (!good_()) return Next::kEnd;

@@ -23,8 +23,8 @@ class WatchSource final : public PieceSource, public std::enable_shared_from_thi
   // made, and at each keep-alive. `failed` is told, on any thread, if a read fails. After either the watch
   // ends, and the client is to ask again.
   WatchSource(InFlight& in_flight, std::shared_ptr<host::HostedDatabase> database,
-              std::vector<std::string> keys, const kv::ReadBounds& bounds, Executor& executor,
-              std::function<void()> wake, std::function<bool()> good,
+              std::optional<kv::PastView> past, std::vector<std::string> keys, const kv::ReadBounds& bounds,
+              Executor& executor, std::function<void()> wake, std::function<bool()> good,
               std::function<void(const Error&)> failed);
 
   Next next(std::string& piece) override;

@@ -242,6 +242,51 @@ Result<size_t> Host::purge_deleted(int64_t deleted_before_ms) {
   return purged;
 }
 
+Result<DatabaseRecord> Host::database(const std::string& name) const {
+  MutexLock lock(mutex_);
+  TM_TRY(check_open());
+  return get_present(name);
+}
+
+Result<DatabaseRecord> Host::change_settings(const std::string& name,
+                                             const std::function<void(DatabaseSettings&)>& change) {
+  MutexLock lock(mutex_);
+  TM_TRY(check_open());
+  TM_ASSIGN(DatabaseRecord record, get_present(name));
+  change(record.settings);
+  TM_TRY(catalog_->put(record));
+  publish();
+  return record;
+}
+
+Result<DatabaseRecord> Host::set_retention(const std::string& name, std::optional<Retention> retention,
+                                           std::optional<uint64_t> history_max_bytes) {
+  TM_ASSIGN(const DatabaseRecord record, change_settings(name, [&](DatabaseSettings& settings) {
+              settings.retention = retention;
+              settings.history_max_bytes = history_max_bytes;
+            }));
+  // One that is opened meanwhile has it from its record.
+  if (const DatabaseRef open = find(name); open && !options_.read_only) {
+    open->database().set_retention(retention.value_or(options_.database.retention));
+    open->database().set_history_max_bytes(history_max_bytes ? history_max_bytes
+                                                             : options_.database.history_max_bytes);
+  }
+  return record;
+}
+
+Result<DatabaseRecord> Host::check_out(const std::string& name, std::optional<kv::Moment> moment) {
+  TM_ASSIGN(const DatabaseRef database, open_and_wait(name));
+  std::shared_ptr<const kv::PastView> view;
+  if (moment) {
+    TM_ASSIGN(const auto pinned, database->database().pin(moment->stamp));
+    view = std::make_shared<const kv::PastView>(kv::PastView{pinned, moment->now_ms});
+  }
+  TM_ASSIGN(const DatabaseRecord record,
+            change_settings(name, [&](DatabaseSettings& settings) { settings.checkout = moment; }));
+  if (options_.read_only) database->set_checkout(view);
+  return record;
+}
+
 std::vector<TokenRecord> Host::tokens() const {
   MutexLock lock(mutex_);
   std::vector<TokenRecord> all = catalog_->tokens();

@@ -15,14 +15,16 @@
 #include "server/host/access_token.h"
 #include "server/host/grant.h"
 #include "server/host/uuid.h"
+#include "server/kv/moment.h"
 
 namespace tidemark::host {
 
 struct DataClaims {
   Uuid database;
   Rights rights = Rights::kReadWrite;
-  TokenId access_token;       // whoever uses this token must look whether that one still counts
-  int64_t expires_at_ms = 0;  // milliseconds since 1970; from then on the token is refused
+  TokenId access_token;              // whoever uses this token must look whether that one still counts
+  int64_t expires_at_ms = 0;         // milliseconds since 1970; from then on the token is refused
+  std::optional<kv::Moment> moment;  // a view of that; nothing: of head
 };
 
 using SigningKey = std::array<uint8_t, 32>;
@@ -31,6 +33,8 @@ using SigningKey = std::array<uint8_t, 32>;
 class DataTokens {
  public:
   static constexpr int64_t kLifetimeMs = int64_t{24} * 3600 * 1000;
+  // Of a view of the past, which clients renew about once a minute: for so long it is kept readable.
+  static constexpr int64_t kViewLifetimeMs = int64_t{10} * 60 * 1000;
 
   // `clock` must outlive it.
   DataTokens(const SigningKey& key, Clock& clock);
@@ -42,6 +46,8 @@ class DataTokens {
   };
   // A token for `database`, good for kLifetimeMs from now.
   Issued issue(const Uuid& database, Rights rights, TokenId access_token) const;
+  // One that reads what the database held at that moment, good for kViewLifetimeMs.
+  Issued issue_view(const Uuid& database, const kv::Moment& moment, TokenId access_token) const;
   std::string sign(const DataClaims& claims) const;
 
   // An id for an access token that has no record: always the same for the same token and key, and of no help

@@ -129,6 +129,18 @@ Status Host::open_databases() {
   TM_TRY(fs.sync_dir(options_.data_dir));
 
   const std::vector<DatabaseRecord> records = catalog_->databases();
+  for (const DatabaseRecord& record : records) {
+    if (!options_.serves || options_.read_only || record.gone() || !record.settings.checkout) continue;
+    return fail(
+        ErrorCode::kInvalidArgument,
+        "the database '" + record.name + "' is checked out at " + kv::describe(*record.settings.checkout) +
+            "; serve it with --read-only, or give it its newest state back with "
+            "'tidemark pitr checkout latest', or make the past the present with 'tidemark pitr rewind'");
+  }
+  {
+    MutexLock settings_lock(settings_mutex_);
+    for (const DatabaseRecord& record : records) settings_[record.id] = record.settings;
+  }
   const auto present = std::ranges::count_if(records, [](const DatabaseRecord& one) { return !one.gone(); });
   const bool open_all = static_cast<size_t>(present) <= options_.open_at_start;
   for (DatabaseRecord record : records) {
@@ -153,10 +165,30 @@ Status Host::open_databases() {
 }
 
 Result<std::unique_ptr<HostedDatabase>> Host::open_files(const Uuid& id, bool create) {
+  const DatabaseSettings settings = settings_of(id);
   DatabaseOptions options = options_.database;
   options.create_if_missing = create;
+  if (settings.retention) options.retention = *settings.retention;
+  if (settings.history_max_bytes) options.history_max_bytes = *settings.history_max_bytes;
+  if (options_.read_only) {
+    options.retention = Retention::forever();
+    options.history_max_bytes.reset();
+  }
   TM_ASSIGN(std::unique_ptr<Database> database, Database::open(engine_, dir_of(id), options));
-  return std::make_unique<HostedDatabase>(engine_, id, std::move(database), options_.limits);
+  auto hosted = std::make_unique<HostedDatabase>(engine_, id, std::move(database), options_.limits);
+  if (options_.read_only && settings.checkout) {
+    const auto pinned = hosted->database().pin(settings.checkout->stamp);
+    if (!pinned) return fail_within("what is checked out cannot be shown", pinned.error());
+    hosted->set_checkout(
+        std::make_shared<const kv::PastView>(kv::PastView{*pinned, settings.checkout->now_ms}));
+  }
+  return hosted;
+}
+
+DatabaseSettings Host::settings_of(const Uuid& id) const {
+  MutexLock lock(settings_mutex_);
+  const auto place = settings_.find(id);
+  return place == settings_.end() ? DatabaseSettings() : place->second;
 }
 
 void Host::add_slot(const DatabaseRecord& record) {
@@ -167,6 +199,11 @@ void Host::add_slot(const DatabaseRecord& record) {
 }
 
 void Host::publish() {
+  {
+    MutexLock lock(settings_mutex_);
+    settings_.clear();
+    for (const DatabaseRecord& record : catalog_->databases()) settings_[record.id] = record.settings;
+  }
   auto directory = std::make_shared<Directory>();
   directory->removed = removed_;
   for (const DatabaseRecord& record : catalog_->databases()) {
@@ -194,6 +231,11 @@ std::shared_ptr<const Grant> Host::authenticate(std::string_view access_token) c
 
 DataTokens::Issued Host::issue(const Grant& grant, const Uuid& database) const {
   return data_tokens_.issue(database, grant.rights, grant.token);
+}
+
+DataTokens::Issued Host::issue_view(const Grant& grant, const Uuid& database,
+                                    const kv::Moment& moment) const {
+  return data_tokens_.issue_view(database, moment, grant.token);
 }
 
 std::optional<DataAccess> Host::admit(std::string_view data_token) const {
@@ -337,6 +379,7 @@ void Host::maintain() {
   if (!purged && options_.log) {
     options_.log(LogLevel::kWarning, "a deleted database cannot be removed yet: " + purged.error().message);
   }
+  for (const DatabaseRef& database : opened()) database->store().past_views().drop_ended();
   MutexLock lock(mutex_);
   for (const auto& [id, slot] : slots_) slot->close_if_idle(kIdleUs);
 }

@@ -8,6 +8,7 @@
 #pragma once
 
 #include <atomic>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -38,6 +39,10 @@ struct HostOptions {
   // Of all databases together, in bytes: beyond it history is trimmed, then writes are refused.
   std::optional<uint64_t> max_disk_bytes;
   bool create_if_missing = true;
+  // Nothing is written for clients: databases that are checked out show that moment, and all history is kept.
+  // Without it, `serves` refuses a store in which one is checked out.
+  bool read_only = false;
+  bool serves = false;
   // A store with at most so many databases opens all of them at its start, so that damage shows at once.
   size_t open_at_start = 16;
   // When more are open, those that nobody has used for a second are closed.
@@ -107,6 +112,8 @@ class Host {
   std::shared_ptr<const Grant> authenticate(std::string_view access_token) const;
   // A data-path token for a database that the grant opens.
   DataTokens::Issued issue(const Grant& grant, const Uuid& database) const;
+  // One for a view of the past.
+  DataTokens::Issued issue_view(const Grant& grant, const Uuid& database, const kv::Moment& moment) const;
   // Nothing if the data-path token is not good, or the access token that it was given for counts no more.
   std::optional<DataAccess> admit(std::string_view data_token) const;
   // Whether a data-path token with these claims is still good, and its database there.
@@ -142,6 +149,17 @@ class Host {
   // interrupted. How many; the first error, after all were tried.
   Result<size_t> purge_deleted(int64_t deleted_before_ms);
 
+  // As in the catalog.
+  Result<DatabaseRecord> database(const std::string& name) const;
+  // How long history is kept from now on; nothing: as the store's options say.
+  Result<DatabaseRecord> set_retention(const std::string& name, std::optional<Retention> retention,
+                                       std::optional<uint64_t> history_max_bytes);
+  // What the database shows when the store is served read-only; nothing: head. kBeyondHorizon if that cannot
+  // be read.
+  Result<DatabaseRecord> check_out(const std::string& name, std::optional<kv::Moment> moment);
+  bool read_only() const { return options_.read_only; }
+  bool serves() const { return options_.serves; }
+
   // By age.
   std::vector<TokenRecord> tokens() const;
   Result<NewToken> create_token(const TokenRequest& request);
@@ -175,7 +193,11 @@ class Host {
   // Null if there is no such database.
   std::shared_ptr<DatabaseSlot> slot_of(const Uuid& database) const;
   std::string dir_of(const Uuid& id) const { return databases_dir_ + "/" + id.text(); }
-  Result<std::unique_ptr<HostedDatabase>> open_files(const Uuid& id, bool create);
+  Result<std::unique_ptr<HostedDatabase>> open_files(const Uuid& id, bool create)
+      TM_EXCLUDES(settings_mutex_);
+  DatabaseSettings settings_of(const Uuid& id) const TM_EXCLUDES(settings_mutex_);
+  Result<DatabaseRecord> change_settings(const std::string& name,
+                                         const std::function<void(DatabaseSettings&)>& change);
   void add_slot(const DatabaseRecord& record) TM_REQUIRES(mutex_);
   Result<std::unique_ptr<HostedDatabase>> make(DatabaseRecord& record) TM_REQUIRES(mutex_);
   Status remove(const DatabaseRecord& record) TM_REQUIRES(mutex_);
@@ -216,6 +238,10 @@ class Host {
   bool checking_disk_ TM_GUARDED_BY(disk_mutex_) = false;
   int64_t next_disk_check_us_ TM_GUARDED_BY(disk_mutex_) = 0;  // monotonic; INT64_MAX: never again
   std::unordered_map<Uuid, uint64_t, UuidHash> closed_bytes_;  // of closed databases; of the task that looks
+
+  // Of every record; for openings, which must not wait for changes of the store.
+  mutable Mutex settings_mutex_;
+  std::unordered_map<Uuid, DatabaseSettings, UuidHash> settings_ TM_GUARDED_BY(settings_mutex_);
 
   mutable Mutex mutex_;
   std::unique_ptr<Catalog> catalog_ TM_GUARDED_BY(mutex_);

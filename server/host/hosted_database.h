@@ -42,6 +42,15 @@ class HostedDatabase {
     MutexLock lock(mutex_);
     name_ = name;
   }
+  // What clients are shown instead of head; null: head.
+  std::shared_ptr<const kv::PastView> checkout() const {
+    MutexLock lock(mutex_);
+    return checkout_;
+  }
+  void set_checkout(std::shared_ptr<const kv::PastView> view) {
+    MutexLock lock(mutex_);
+    checkout_ = std::move(view);
+  }
   // Since it was opened.
   HostedCounters counters() const { return {database_->counters(), store_.expiry().deleted()}; }
   Database& database() { return *database_; }
@@ -54,6 +63,7 @@ class HostedDatabase {
   std::string name_ TM_GUARDED_BY(mutex_);
   std::unique_ptr<Database> database_;
   kv::Store store_;
+  std::shared_ptr<const kv::PastView> checkout_ TM_GUARDED_BY(mutex_);
 };
 
 using DatabaseRef = std::shared_ptr<HostedDatabase>;

@@ -10,6 +10,8 @@ namespace tidemark::host {
 namespace {
 
 constexpr uint8_t kRecordVersion = 1;
+// Of a database's record that has settings behind its name.
+constexpr uint8_t kSettingsVersion = 2;
 constexpr uint8_t kListedDatabases = 0;
 constexpr uint8_t kAllDatabases = 1;
 
@@ -35,6 +37,50 @@ std::string_view view(const std::array<uint8_t, kSize>& bytes) {
 
 }  // namespace
 
+namespace {
+
+constexpr uint8_t kHasRetention = 1;
+constexpr uint8_t kHasHistoryMax = 2;
+constexpr uint8_t kHasCheckout = 4;
+
+void put_settings(std::string& out, const DatabaseSettings& settings) {
+  out.push_back(static_cast<char>((settings.retention ? kHasRetention : 0) |
+                                  (settings.history_max_bytes ? kHasHistoryMax : 0) |
+                                  (settings.checkout ? kHasCheckout : 0)));
+  if (settings.retention) {
+    out.push_back(static_cast<char>(settings.retention->kind));
+    put_le64(out, static_cast<uint64_t>(settings.retention->duration_ms));
+  }
+  if (settings.history_max_bytes) put_le64(out, *settings.history_max_bytes);
+  if (settings.checkout) {
+    const auto stamp = settings.checkout->stamp.bytes();
+    out.append(stamp.data(), stamp.size());
+    put_le64(out, static_cast<uint64_t>(settings.checkout->now_ms));
+  }
+}
+
+// False if it makes no sense.
+bool read_settings(ByteReader& reader, DatabaseSettings& settings) {
+  const uint8_t has = reader.u8();
+  if ((has & ~(kHasRetention | kHasHistoryMax | kHasCheckout)) != 0) return false;
+  if ((has & kHasRetention) != 0) {
+    const uint8_t kind = reader.u8();
+    const auto ms = static_cast<int64_t>(reader.le64());
+    if (kind > static_cast<uint8_t>(Retention::Kind::kForever) || ms < 0) return false;
+    settings.retention = Retention{static_cast<Retention::Kind>(kind), ms};
+  }
+  if ((has & kHasHistoryMax) != 0) settings.history_max_bytes = reader.le64();
+  if ((has & kHasCheckout) != 0) {
+    const std::string_view stamp = reader.raw(Versionstamp::kBytes);
+    const auto now_ms = static_cast<int64_t>(reader.le64());
+    if (!reader.ok()) return false;
+    settings.checkout = kv::Moment{Versionstamp::from_bytes(stamp.data()), now_ms};
+  }
+  return reader.ok();
+}
+
+}  // namespace
+
 std::string database_key(const Uuid& id) {
   return kDatabasePrefix + std::string(id.raw());
 }
@@ -54,10 +100,12 @@ std::string encode(const StoreRecord& record) {
 
 std::string encode(const DatabaseRecord& record) {
   std::string out = start_record();
+  if (record.settings != DatabaseSettings()) out.front() = static_cast<char>(kSettingsVersion);
   out.push_back(static_cast<char>(record.state));
   put_le64(out, static_cast<uint64_t>(record.created_at_ms));
   put_le64(out, static_cast<uint64_t>(record.deleted_at_ms));
   put_bytes(out, record.name);
+  if (record.settings != DatabaseSettings()) put_settings(out, record.settings);
   return out;
 }
 
@@ -89,11 +137,14 @@ Result<DatabaseRecord> decode_database(std::string_view key, std::string_view va
   DatabaseRecord record;
   const std::optional<Uuid> id = Uuid::from_raw(key.substr(1));
   ByteReader reader(value);
-  TM_TRY(check_version(reader.u8()));
+  const uint8_t version = reader.u8();
+  if (version != kSettingsVersion) TM_TRY(check_version(version));
   const uint8_t state = reader.u8();
   record.created_at_ms = static_cast<int64_t>(reader.le64());
   record.deleted_at_ms = static_cast<int64_t>(reader.le64());
   record.name = reader.bytes();
+  if (version == kSettingsVersion && !read_settings(reader, record.settings))
+    return damaged("record of a database");
   const bool known_state = state >= static_cast<uint8_t>(DatabaseState::kCreating) &&
                            state <= static_cast<uint8_t>(DatabaseState::kPurging);
   if (!id || !reader.ok() || !reader.at_end() || !known_state) return damaged("record of a database");

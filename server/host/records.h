@@ -3,14 +3,17 @@
 
 #include <array>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 
 #include "engine/base/status.h"
+#include "engine/options.h"
 #include "server/host/access_token.h"
 #include "server/host/data_token.h"
 #include "server/host/grant.h"
 #include "server/host/uuid.h"
+#include "server/kv/moment.h"
 
 namespace tidemark::host {
 
@@ -27,12 +30,22 @@ enum class DatabaseState : uint8_t {
   kPurging = 4,   // some of its folder may be gone; it cannot be brought back
 };
 
+// Of one database, where it differs from the others.
+struct DatabaseSettings {
+  std::optional<Retention> retention;
+  std::optional<uint64_t> history_max_bytes;
+  std::optional<kv::Moment> checkout;  // what a store that is served read-only shows of it
+
+  bool operator==(const DatabaseSettings&) const = default;
+};
+
 struct DatabaseRecord {
   Uuid id;
   DatabaseState state = DatabaseState::kCreating;
   int64_t created_at_ms = 0;  // since 1970
   int64_t deleted_at_ms = 0;  // since 1970; 0 unless kDeleted or kPurging
   std::string name;           // unique among those that are neither kDeleted nor kPurging
+  DatabaseSettings settings;
 
   bool gone() const { return state == DatabaseState::kDeleted || state == DatabaseState::kPurging; }
 };

@@ -108,7 +108,11 @@ class Reader {
 }  // namespace
 
 Store::Store(Engine& engine, Database& database, const Limits& limits)
-    : clock_(engine.clock()), database_(database), limits_(limits), expiry_(engine, database, watch_hub_) {
+    : clock_(engine.clock()),
+      database_(database),
+      limits_(limits),
+      expiry_(engine, database, watch_hub_),
+      past_views_(database, clock_) {
   TM_CHECK(limits.max_read_key_bytes <= kMaxClientKeyBytes);
 }
 
@@ -128,9 +132,10 @@ Status Store::check_ranges(std::span<const ReadRange> ranges) const {
   return {};
 }
 
-Status Store::read(std::span<const ReadRange> ranges, const ReadBounds& bounds, EntrySink& sink) const {
-  std::unique_ptr<ReadView> view = database_.read();
-  Reader reader(view, bounds, sink, [this] { return now_ms(); });
+Status Store::read(std::span<const ReadRange> ranges, const ReadBounds& bounds, EntrySink& sink,
+                   const PastView* past) const {
+  std::unique_ptr<ReadView> view = this->view(past);
+  Reader reader(view, bounds, sink, [this, past] { return past != nullptr ? past->now_ms : now_ms(); });
   for (const ReadRange& range : ranges) {
     sink.begin_range();
     if (TM_MUTANT("read.one-version")) view = database_.read();
@@ -140,9 +145,10 @@ Status Store::read(std::span<const ReadRange> ranges, const ReadBounds& bounds, 
   return {};
 }
 
-Status Store::read_keys(std::span<const std::string> keys, const ReadBounds& bounds, EntrySink& sink) const {
-  std::unique_ptr<ReadView> view = database_.read();
-  Reader reader(view, bounds, sink, [this] { return now_ms(); });
+Status Store::read_keys(std::span<const std::string> keys, const ReadBounds& bounds, EntrySink& sink,
+                        const PastView* past) const {
+  std::unique_ptr<ReadView> view = this->view(past);
+  Reader reader(view, bounds, sink, [this, past] { return past != nullptr ? past->now_ms : now_ms(); });
   for (const std::string& key : keys) {
     sink.begin_range();
     if (TM_MUTANT("watch.one-snapshot")) view = database_.read();
@@ -161,6 +167,11 @@ void Store::committed(const WritePlan& plan) {
   if (plan.earliest_expiry_ms() != 0) expiry_.note(plan.earliest_expiry_ms());
   if (TM_MUTANT("watch.change")) return;
   if (watch_hub_.watched()) plan.for_each_key([this](std::string_view key) { watch_hub_.notify(key); });
+}
+
+void Store::changed_widely(int64_t earliest_expiry_ms) {
+  if (earliest_expiry_ms != 0) expiry_.note(earliest_expiry_ms);
+  if (watch_hub_.watched()) watch_hub_.notify_all();
 }
 
 int64_t Store::now_ms() const {

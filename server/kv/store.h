@@ -3,6 +3,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <string_view>
 #include <utility>
@@ -10,6 +11,7 @@
 
 #include "engine/database.h"
 #include "server/kv/expiry.h"
+#include "server/kv/past_views.h"
 #include "server/kv/request.h"
 #include "server/kv/request_limits.h"
 #include "server/kv/stored_value.h"
@@ -69,12 +71,15 @@ class Store {
   // kInvalidArgument with a text for the client if the ranges break a rule or a limit.
   Status check_ranges(std::span<const ReadRange> ranges) const;
 
-  // Reads all ranges from one consistent version: head. Entries that have expired are absent.
-  // REQUIRES: check_ranges(ranges) succeeded. Errors: kWouldBlock, kCorruption, kNewerFormat, kIo.
-  Status read(std::span<const ReadRange> ranges, const ReadBounds& bounds, EntrySink& sink) const;
+  // Reads all ranges from one consistent version: head, or the one that `past` names. Entries that have
+  // expired are absent. REQUIRES: check_ranges(ranges) succeeded. Errors: kWouldBlock, kCorruption,
+  // kNewerFormat, kIo.
+  Status read(std::span<const ReadRange> ranges, const ReadBounds& bounds, EntrySink& sink,
+              const PastView* past = nullptr) const;
 
   // Each key as a range of its own, in their order; an absent one is an empty range.
-  Status read_keys(std::span<const std::string> keys, const ReadBounds& bounds, EntrySink& sink) const;
+  Status read_keys(std::span<const std::string> keys, const ReadBounds& bounds, EntrySink& sink,
+                   const PastView* past = nullptr) const;
 
   Result<WritePlan> plan(const AtomicWrite& write) const {
     return WritePlan::prepare(write, limits_, clock_.wall_us() / 1000);
@@ -85,6 +90,13 @@ class Store {
     database_.submit(request);
   }
 
+  Database& database() { return database_; }
+  PastViews& past_views() { return past_views_; }
+  Clock& clock() { return clock_; }
+  // Something that went past this store has changed many keys, which expire from `earliest_expiry_ms` on (0:
+  // never), and is head now.
+  void changed_widely(int64_t earliest_expiry_ms);
+
   WatchHub& watch_hub() { return watch_hub_; }
   // Deletes what has expired once it is polled.
   ExpirySweeper& expiry() { return expiry_; }
@@ -93,6 +105,9 @@ class Store {
  private:
   friend class WriteRequest;
   int64_t now_ms() const;
+  std::unique_ptr<ReadView> view(const PastView* past) const {
+    return past != nullptr ? database_.read(*past->snapshot) : database_.read();
+  }
   void committed(const WritePlan& plan);
 
   Clock& clock_;
@@ -101,6 +116,7 @@ class Store {
   mutable std::atomic<int64_t> last_now_ms_{0};
   WatchHub watch_hub_;
   ExpirySweeper expiry_;
+  PastViews past_views_;
 };
 
 }  // namespace tidemark::kv

@@ -32,13 +32,18 @@ class StateReader final : public EntrySink {
 
 }  // namespace
 
-Watch::Watch(Store& store, std::vector<std::string> keys, std::function<void()> wake)
-    : store_(store), keys_(std::move(keys)), wake_(std::move(wake)), told_(keys_.size()) {
-  store_.watch_hub().add(*this, keys_);
+Watch::Watch(Store& store, std::vector<std::string> keys, std::function<void()> wake,
+             std::optional<PastView> past)
+    : store_(store),
+      keys_(std::move(keys)),
+      wake_(std::move(wake)),
+      past_(std::move(past)),
+      told_(keys_.size()) {
+  if (!past_) store_.watch_hub().add(*this, keys_);
 }
 
 Watch::~Watch() {
-  store_.watch_hub().remove(*this, keys_);
+  if (!past_) store_.watch_hub().remove(*this, keys_);
 }
 
 void Watch::changed() {
@@ -49,7 +54,7 @@ Result<bool> Watch::read(const ReadBounds& bounds, WatchSink& sink) {
   // Whoever set it had moved head before: to read it back is to see that head.
   due_.exchange(false, std::memory_order_acq_rel);
   StateReader reader(sink);
-  const Status read = store_.read_keys(keys_, bounds, reader);
+  const Status read = store_.read_keys(keys_, bounds, reader, past_ ? &*past_ : nullptr);
   if (TM_MUTANT("watch.newest")) due_.store(false);
   if (!read) {
     due_.store(true, std::memory_order_release);

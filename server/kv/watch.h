@@ -26,8 +26,9 @@ class WatchSink {
 class Watch final : WatchHub::Watcher {
  public:
   // `wake` is called, on any thread, whenever there may be news after there was none; it must be short.
-  // REQUIRES: no key is longer than a read allows.
-  Watch(Store& store, std::vector<std::string> keys, std::function<void()> wake);
+  // `past`: of that moment, in which nothing changes any more. REQUIRES: no key is longer than a read allows.
+  Watch(Store& store, std::vector<std::string> keys, std::function<void()> wake,
+        std::optional<PastView> past = {});
   ~Watch() override;
   Watch(const Watch&) = delete;
 
@@ -44,6 +45,7 @@ class Watch final : WatchHub::Watcher {
   Store& store_;
   const std::vector<std::string> keys_;
   const std::function<void()> wake_;
+  const std::optional<PastView> past_;
   std::atomic<bool> due_{true};
   bool first_ = !TM_MUTANT("watch.first-state");
   std::vector<std::optional<Versionstamp>> told_;  // by key; nothing: absent

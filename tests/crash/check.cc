@@ -87,7 +87,7 @@ std::string compare_history(Database& database, const Model& model, Random& rand
   if (collector.points.empty()) return {};
   const CommitPoint at = collector.points[random.below(collector.points.size())];
   const auto by_stamp = database.last_commit(at.stamp, INT64_MAX);
-  const auto by_time = database.last_commit(Versionstamp::max(), at.timestamp_ms);
+  const auto by_time = database.last_commit(head, at.timestamp_ms);
   if (!by_stamp || !by_time) return "a commit cannot be found";
   if (database.horizon() != horizon) return {};
   if (*by_stamp != at) return "commit " + at.stamp.hex() + " is not found by its stamp";

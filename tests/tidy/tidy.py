@@ -25,7 +25,7 @@ LAYERS = [
     ["engine/compaction", "engine/recovery"],
     ["engine", "engine/verify"],
     ["server/kv"],
-    ["server/host", "server/backup"],
+    ["server/host", "server/backup", "server/dump"],
     ["server/connect"],
     ["server/http"],
     ["tools"],

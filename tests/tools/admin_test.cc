@@ -14,6 +14,7 @@
 
 #include "server/host/host.h"
 #include "tests/server/kv/test_store.h"
+#include "tests/tools/served_store.h"
 #include "tools/admin_command.h"
 #include "tools/admin_socket.h"
 #include "tools/serve_command.h"
@@ -22,33 +23,6 @@ namespace tidemark::tools {
 namespace {
 
 NoLines no_lines;
-
-constexpr char kUrl[] = "http://kv.example.org:4512";
-
-// A store as `tidemark serve` holds it.
-class Served {
- public:
-  explicit Served(const std::string& data_dir) : data_dir_(data_dir), engine_(Engine::create({}, {})) {
-    host::HostOptions options;
-    options.data_dir = data_dir;
-    options.access_token = "the token of the test";
-    auto host = host::Host::open(*engine_, options);
-    EXPECT_TRUE(host.has_value()) << host.error().message;
-    if (host) host_ = std::move(*host);
-  }
-  void start() {
-    auto server = AdminServer::start(*host_, data_dir_, kUrl, {});
-    ASSERT_TRUE(server.has_value()) << server.error().message;
-    server_ = std::move(*server);
-  }
-  host::Host& host() { return *host_; }
-
- private:
-  const std::string data_dir_;
-  std::unique_ptr<Engine> engine_;
-  std::unique_ptr<host::Host> host_;
-  std::unique_ptr<AdminServer> server_;
-};
 
 Result<AdminArguments> parse(std::vector<std::string> words) {
   CLI::App app;
@@ -90,7 +64,7 @@ class AdminTest : public ::testing::TestWithParam<bool> {
     EXPECT_NE(answer.error().message.find(part), std::string::npos) << answer.error().message;
     EXPECT_EQ(answer.error().message.find('\n'), std::string::npos);
   }
-  std::string expected_url(const std::string& path) { return (GetParam() ? kUrl : "") + path; }
+  std::string expected_url(const std::string& path) { return (GetParam() ? kServedUrl : "") + path; }
 
   test::TempFolder folder_;
   const std::string data_dir_;
@@ -258,7 +232,7 @@ TEST_F(AdminSocketTest, ReplacesOneThatAKilledServerLeft) {
   EXPECT_NE(list(folder_.path()).find("\"url\":\"/db/default\""), std::string::npos);  // not served
   Served served(folder_.path());
   served.start();
-  EXPECT_NE(list(folder_.path()).find(kUrl), std::string::npos);
+  EXPECT_NE(list(folder_.path()).find(kServedUrl), std::string::npos);
 }
 
 TEST_F(AdminSocketTest, FoldersMayLieDeep) {
@@ -266,7 +240,7 @@ TEST_F(AdminSocketTest, FoldersMayLieDeep) {
   std::filesystem::create_directories(dir);
   Served served(dir);
   served.start();
-  EXPECT_NE(list(dir).find(kUrl), std::string::npos);
+  EXPECT_NE(list(dir).find(kServedUrl), std::string::npos);
 }
 
 TEST_F(AdminSocketTest, WaitsForAServerThatStarts) {
@@ -275,7 +249,7 @@ TEST_F(AdminSocketTest, WaitsForAServerThatStarts) {
   std::thread asking([&] { answer = list(folder_.path()); });
   served.start();
   asking.join();
-  EXPECT_NE(answer.find(kUrl), std::string::npos) << answer;
+  EXPECT_NE(answer.find(kServedUrl), std::string::npos) << answer;
 }
 
 TEST_F(AdminSocketTest, WaitsForAServerThatEnds) {

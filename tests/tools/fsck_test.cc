@@ -347,7 +347,7 @@ TEST_F(FsckTest, FilesAsJsonLines) {
   EXPECT_EQ(damaged.at(0).at("offset").to_number<int>(), 32);
   EXPECT_TRUE(damaged.at(0).contains("damage"));
   EXPECT_EQ(run({"dump", "--wal", folder + "/none"}).code, 1);
-  EXPECT_EQ(run({"dump"}).code, 2);
+  EXPECT_EQ(run({"dump", "--wal", "a", "--all"}).code, 2);
   EXPECT_EQ(run({"dump", "--wal", "a", "--segment", "b"}).code, 2);
 }
 

@@ -1,0 +1,98 @@
+// Databases as lines of text, and lines of text into databases.
+#include <array>
+#include <boost/json.hpp>
+#include <optional>
+
+#include "engine/base/time_text.h"
+#include "server/dump/dump.h"
+#include "server/dump/load.h"
+#include "server/kv/json_text.h"
+#include "server/kv/tuple_key.h"
+#include "tools/admin_commands.h"
+
+namespace tidemark::tools {
+namespace {
+
+namespace json = boost::json;
+
+using Answer = Result<json::object>;
+
+constexpr size_t kMaxKeyDepth = 4;
+
+std::unexpected<Error> refuse(std::string what) {
+  return fail(ErrorCode::kInvalidArgument, std::move(what));
+}
+
+// When a commit was made stands in its versionstamp, if it is one of our own.
+Result<dump::Moment> moment_from(const std::string& text) {
+  const std::optional<Versionstamp> stamp = Versionstamp::from_hex(text);
+  if (!stamp) return refuse("the moment '" + text + "' is no versionstamp: it has 20 hex digits");
+  return dump::Moment{*stamp, versionstamp_unix_us(*stamp).value_or(0) / 1000};
+}
+
+Result<std::string> prefix_from(const std::string& text) {
+  Result<json::value> form = kv::parse_json(text, kMaxKeyDepth);
+  if (!form) return fail_within("the prefix", form.error());
+  Result<std::string> prefix = kv::key_from_form(*form);
+  if (!prefix) return fail_within("the prefix", prefix.error());
+  return prefix;
+}
+
+json::object describe(const dump::Counts& counts) {
+  return {{"entries", counts.entries}, {"deletions", counts.deletions}};
+}
+
+Answer dump_database(const AdminContext& context, CommandArguments& arguments) {
+  const std::optional<std::string> at = arguments.string("at");
+  const std::optional<std::string> prefix = arguments.string("prefix");
+  dump::Options options;
+  TM_ASSIGN(const host::DatabaseRef database, open_database(context, arguments));
+  TM_TRY(arguments.finish());
+  options.name = database->name();
+  if (at) {
+    TM_ASSIGN(options.moment, moment_from(*at));
+  }
+  if (prefix) {
+    TM_ASSIGN(options.prefix, prefix_from(*prefix));
+  }
+  TM_ASSIGN(const dump::Summary summary,
+            dump::dump(
+                database->database(), context.host.engine().clock(), options,
+                [&](std::string_view line) { return context.lines.line(line); },
+                [&](uint64_t entries) {
+                  return context.lines.progress("dumped " + std::to_string(entries) + " entries");
+                }));
+  json::object out = describe(summary.counts);
+  out["database"] = options.name;
+  out["versionstamp"] = summary.moment.versionstamp.hex();
+  out["time"] = format_time(summary.moment.time_ms);
+  return out;
+}
+
+Answer load_batch(const AdminContext& context, CommandArguments& arguments) {
+  const std::vector<std::string> lines = arguments.strings("lines");
+  const uint64_t first_line = arguments.number("firstLine").value_or(1);
+  TM_ASSIGN(const host::DatabaseRef database, open_database(context, arguments));
+  TM_TRY(arguments.finish());
+  if (context.host.disk_state().full) {
+    return fail(ErrorCode::kNoSpace,
+                "the store has reached the size that it may have, so nothing was written");
+  }
+  TM_ASSIGN(const dump::LoadedBatch loaded, dump::load_batch(database->store(), lines, first_line));
+  json::object out = describe(loaded.counts);
+  out["transactions"] = loaded.transactions;
+  if (loaded.transactions != 0) out["versionstamp"] = loaded.versionstamp.hex();
+  out["header"] = loaded.header;
+  if (loaded.end) out["end"] = describe(*loaded.end);
+  return out;
+}
+
+constexpr std::array<AdminCommand, 2> kCommands = {{{"dump", dump_database}, {"load.batch", load_batch}}};
+
+}  // namespace
+
+std::span<const AdminCommand> dump_commands() {
+  return kCommands;
+}
+
+}  // namespace tidemark::tools

@@ -1,0 +1,325 @@
+// Batch by batch: lines are read, given to the store as a `load.batch`, which looks at them, and when they
+// are durable the mark moves behind them. So a mark is never ahead of what was loaded; what comes behind it
+// may have been, and is loaded once more, to the same effect.
+#include "tools/load_command.h"
+
+#include <boost/json.hpp>
+#include <cerrno>
+#include <chrono>
+#include <cstdio>
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <system_error>
+#include <vector>
+
+#include "tools/load_mark.h"
+#include "tools/serve_command.h"
+#include "tools/settings.h"
+#include "tools/store_access.h"
+#include "tools/terminal.h"
+
+namespace tidemark::tools {
+namespace {
+
+namespace json = boost::json;
+using SteadyTime = std::chrono::steady_clock::time_point;
+
+// A batch is one request to a server, whose text must not grow beyond what it takes.
+constexpr size_t kMaxBatchBytes = size_t{16} << 20;
+constexpr uint64_t kMaxBatchLines = 10'000;
+constexpr size_t kReadBytes = size_t{256} << 10;
+constexpr std::chrono::milliseconds kMarkPause{200};
+
+// The lines of a file or of stdin.
+class Lines {
+ public:
+  static Result<Lines> open(const std::string& path) {
+    Lines lines;
+    if (path == "-") {
+      lines.file_.reset(stdin);
+      return lines;
+    }
+    lines.file_.reset(std::fopen(path.c_str(), "rbe"));
+    std::error_code error;
+    if (lines.file_ == nullptr)
+      return fail(ErrorCode::kIo, path + ": " + std::generic_category().message(errno));
+    const uint64_t size = std::filesystem::file_size(path, error);
+    if (!error) lines.size_ = size;
+    return lines;
+  }
+
+  // Of a file; nothing if that cannot be known.
+  std::optional<uint64_t> size() const { return size_; }
+  // Where the next line begins.
+  uint64_t offset() const { return offset_; }
+
+  Status seek(uint64_t offset) {
+    if (std::fseek(file_.get(), static_cast<long>(offset), SEEK_SET) != 0) return failure();
+    offset_ = offset;
+    return {};
+  }
+
+  // The next line without its end; nothing when there is none.
+  Result<std::optional<std::string>> next() {
+    for (;;) {
+      const size_t end = buffer_.find('\n', looked_at_);
+      if (end != buffer_.npos || (at_end_ && looked_at_ < buffer_.size())) return take(end);
+      if (at_end_) return std::nullopt;
+      if (buffer_.size() - begin_ > kMaxBatchBytes) {
+        return fail(ErrorCode::kInvalidArgument,
+                    "it is longer than " + std::to_string(kMaxBatchBytes) + " bytes");
+      }
+      TM_TRY(read());
+    }
+  }
+
+ private:
+  struct Close {
+    void operator()(std::FILE* file) const {
+      if (file != stdin) std::fclose(file);
+    }
+  };
+
+  std::string take(size_t end) {
+    const size_t size = std::min(end, buffer_.size()) - begin_;
+    std::string line = buffer_.substr(begin_, size);
+    begin_ = looked_at_ = std::min(begin_ + size + 1, buffer_.size());
+    offset_ += size + (end != buffer_.npos ? 1 : 0);
+    return line;
+  }
+
+  Status read() {
+    buffer_.erase(0, begin_);
+    begin_ = 0;
+    looked_at_ = buffer_.size();
+    buffer_.resize(looked_at_ + kReadBytes);
+    const size_t got = std::fread(buffer_.data() + looked_at_, 1, kReadBytes, file_.get());
+    buffer_.resize(looked_at_ + got);
+    if (std::ferror(file_.get()) != 0) return failure();
+    at_end_ = got == 0;
+    // The last line may have no end.
+    if (at_end_) looked_at_ = begin_;
+    return {};
+  }
+
+  static Status failure() {
+    return fail(ErrorCode::kIo, "it cannot be read: " + std::generic_category().message(errno));
+  }
+
+  std::unique_ptr<std::FILE, Close> file_;
+  std::optional<uint64_t> size_;
+  std::string buffer_;
+  size_t begin_ = 0;      // in it, of what was not taken
+  size_t looked_at_ = 0;  // in it, up to where there is no line end
+  uint64_t offset_ = 0;
+  bool at_end_ = false;
+};
+
+class Loader {
+ public:
+  Loader(const LoadArguments& arguments, Lines lines)
+      : arguments_(arguments), lines_(std::move(lines)), store_(data_dir_of(arguments.data_dir), false) {
+    if (arguments.file != "-") mark_path_ = load_mark_path(arguments.file);
+    state_.database = arguments.database;
+  }
+
+  Result<std::string> run() {
+    TM_TRY(begin());
+    for (bool more = true; more;) {
+      Result<bool> loaded = load_some();
+      if (!loaded) return broken_off(loaded.error());
+      more = *loaded;
+    }
+    TM_TRY(store_.close());
+    progress_.clear();
+    if (!mark_path_.empty()) TM_TRY(remove_load_mark(mark_path_));
+    TM_TRY(check_whole());
+    return answer();
+  }
+
+ private:
+  Status begin() {
+    if (arguments_.resume && mark_path_.empty()) {
+      return fail(ErrorCode::kInvalidArgument, "--resume needs a file: how far stdin came is not kept");
+    }
+    if (mark_path_.empty()) return {};
+    TM_ASSIGN(const std::optional<LoadMark> mark, read_load_mark(mark_path_));
+    if (!arguments_.resume) {
+      if (!mark) return {};
+      return fail(ErrorCode::kInvalidArgument,
+                  mark_path_ + " says that an earlier load was broken off behind line " +
+                      std::to_string(mark->lines) + ": go on with --resume, or remove it to begin anew");
+    }
+    if (!mark)
+      return fail(ErrorCode::kInvalidArgument, "there is no " + mark_path_ + ", so nothing to resume");
+    if (mark->database != arguments_.database) {
+      return fail(ErrorCode::kInvalidArgument,
+                  mark_path_ + " is of a load into the database '" + mark->database + "'");
+    }
+    TM_ASSIGN(const uint64_t before, hash_before(arguments_.file, mark->offset));
+    if (mark->before != before) {
+      return fail(ErrorCode::kInvalidArgument, arguments_.file + " is not as it was before line " +
+                                                   std::to_string(mark->lines + 1) +
+                                                   ", where its load was broken off");
+    }
+    state_ = *mark;
+    resumed_at_ = mark->lines + 1;
+    return lines_.seek(mark->offset);
+  }
+
+  // One batch. False if there was none any more.
+  Result<bool> load_some() {
+    json::array batch;
+    size_t bytes = 0;
+    while (batch.size() < arguments_.batch && bytes < kMaxBatchBytes) {
+      Result<std::optional<std::string>> line = lines_.next();
+      if (!line) return fail_within("line " + std::to_string(state_.lines + batch.size() + 1), line.error());
+      if (!*line) break;
+      bytes += (*line)->size();
+      if (state_.end && (*line)->find_first_not_of(" \t\r") != std::string::npos) {
+        return fail(ErrorCode::kInvalidArgument, "line " + std::to_string(state_.lines + batch.size() + 1) +
+                                                     ": there is more behind the last line of the dump");
+      }
+      batch.emplace_back(std::move(**line));
+    }
+    if (batch.empty()) return false;
+    const uint64_t count = batch.size();
+    json::object request = {{"database", arguments_.database}, {"firstLine", state_.lines + 1}};
+    request["lines"] = std::move(batch);
+    NoLines no_lines;
+    TM_ASSIGN(const std::string answer, store_.run("load.batch", json::serialize(request), no_lines));
+    TM_TRY(take(answer));
+    state_.lines += count;
+    state_.offset = lines_.offset();
+    show();
+    const SteadyTime now = std::chrono::steady_clock::now();
+    if (!mark_path_.empty() && now - marked_at_ >= kMarkPause) {
+      TM_TRY(mark());
+      marked_at_ = now;
+    }
+    return true;
+  }
+
+  Status mark() {
+    TM_ASSIGN(state_.before, hash_before(arguments_.file, state_.offset));
+    return write_load_mark(mark_path_, state_);
+  }
+
+  Status take(const std::string& answer) {
+    json::error_code error;
+    const json::value parsed = json::parse(answer, error);
+    const json::object* const object = error ? nullptr : parsed.if_object();
+    const auto number = [](const json::object& from, const char* name) -> uint64_t {
+      const json::value* const found = from.if_contains(name);
+      return found == nullptr || !found->is_int64() ? 0 : static_cast<uint64_t>(found->get_int64());
+    };
+    if (object == nullptr) return fail(ErrorCode::kIo, "the server's answer makes no sense");
+    state_.counts.entries += number(*object, "entries");
+    state_.counts.deletions += number(*object, "deletions");
+    transactions_ += number(*object, "transactions");
+    if (const json::value* const stamp = object->if_contains("versionstamp"))
+      versionstamp_ = stamp->as_string();
+    if (const json::value* const header = object->if_contains("header")) state_.header |= header->as_bool();
+    if (const json::value* const end = object->if_contains("end")) {
+      state_.end = true;
+      promised_ = {number(end->as_object(), "entries"), number(end->as_object(), "deletions")};
+    }
+    return {};
+  }
+
+  void show() {
+    std::string text = "loaded " + std::to_string(state_.lines) + " lines";
+    const uint64_t size = lines_.size().value_or(0);
+    if (size != 0) text += " (" + std::to_string(state_.offset * 100 / size) + " %)";
+    progress_.show(text);
+  }
+
+  // Whether the dump was, as its first and last line say.
+  Status check_whole() const {
+    const auto had = [&](const dump::Counts& counts) {
+      return std::to_string(counts.entries) + " entries and " + std::to_string(counts.deletions) +
+             " deletions";
+    };
+    if (state_.header && !state_.end) {
+      return fail(ErrorCode::kIo, "the dump is cut off: its last line is missing; the " + had(state_.counts) +
+                                      " that it has were loaded");
+    }
+    if (promised_ && state_.header && *promised_ != state_.counts) {
+      return fail(ErrorCode::kIo, "the dump is not whole: its last line speaks of " + had(*promised_) +
+                                      ", but the " + had(state_.counts) + " that it has were loaded");
+    }
+    return {};
+  }
+
+  std::unexpected<Error> broken_off(const Error& why) {
+    progress_.clear();
+    std::string where = "; nothing was loaded";
+    if (state_.lines > 0) {
+      where = "; the " + std::to_string(state_.lines) + " lines before were loaded";
+      if (mark_path_.empty()) {
+        where += ", go on with line " + std::to_string(state_.lines + 1);
+      } else if (mark()) {
+        where += ", go on with --resume";
+      }
+    }
+    return fail(why.code, why.message + where);
+  }
+
+  std::string answer() const {
+    if (arguments_.json) {
+      json::object out = {{"database", state_.database},
+                          {"lines", state_.lines},
+                          {"entries", state_.counts.entries},
+                          {"deletions", state_.counts.deletions},
+                          {"transactions", transactions_}};
+      if (!versionstamp_.empty()) out["versionstamp"] = versionstamp_;
+      if (resumed_at_) out["resumedAtLine"] = *resumed_at_;
+      return json::serialize(out) + "\n";
+    }
+    std::string out = "loaded " + std::to_string(state_.counts.entries) + " entries";
+    if (state_.counts.deletions != 0) out += " and " + std::to_string(state_.counts.deletions) + " deletions";
+    return out + " into the database '" + state_.database + "'\n";
+  }
+
+  const LoadArguments& arguments_;
+  Lines lines_;
+  StoreAccess store_;
+  ProgressLine progress_;
+  std::string mark_path_;  // empty: of stdin there is none
+  LoadMark state_;
+  SteadyTime marked_at_;
+  std::optional<uint64_t> resumed_at_;
+  std::optional<dump::Counts> promised_;
+  uint64_t transactions_ = 0;
+  std::string versionstamp_;
+};
+
+}  // namespace
+
+void add_load_command(CLI::App& app, LoadArguments& arguments) {
+  CLI::App* const load =
+      app.add_subcommand("load", "Load a dump, or lines of JSON with a key and a value, into a database");
+  load->add_option("FILE", arguments.file, "What to load; default: stdin");
+  load->add_option("--data-dir", arguments.data_dir,
+                   "Folder of the store, served or not. Also by " + environment_name("data-dir") +
+                       ". Default: " + ServeArguments().data_dir)
+      ->type_name("DIR");
+  load->add_option("--database", arguments.database, "Into which; it must be there")
+      ->type_name("NAME")
+      ->capture_default_str();
+  load->add_option("--batch", arguments.batch, "Lines that are written at a time, all or none")
+      ->type_name("N")
+      ->check(CLI::Range(uint64_t{1}, kMaxBatchLines))
+      ->capture_default_str();
+  load->add_flag("--resume", arguments.resume, "Go on where an earlier load of the file was broken off");
+  load->add_flag("--json", arguments.json, "Print the answer as JSON");
+  load->callback([&arguments] { arguments.chosen = true; });
+}
+
+Result<std::string> run_load_command(const LoadArguments& arguments) {
+  TM_ASSIGN(Lines lines, Lines::open(arguments.file));
+  return Loader(arguments, std::move(lines)).run();
+}
+
+}  // namespace tidemark::tools
