@@ -5,9 +5,17 @@
 #include <iterator>
 #include <vector>
 
+#include "server/kv/json_text.h"
+#include "server/kv/moment.h"
+#include "server/kv/tuple_key.h"
 #include "tools/admin_commands.h"
 
 namespace tidemark::tools {
+namespace {
+
+constexpr size_t kMaxKeyDepth = 4;
+
+}  // namespace
 
 Result<std::string> Admin::run(std::string_view command, std::string_view arguments, LineSink& lines) {
   static const std::vector<AdminCommand> all = [] {
@@ -26,6 +34,24 @@ Result<std::string> Admin::run(std::string_view command, std::string_view argume
 
 Result<host::DatabaseRef> open_database(const AdminContext& context, CommandArguments& arguments) {
   return context.host.open_and_wait(arguments.string("database").value_or(host::kDefaultDatabaseName));
+}
+
+Result<kv::Moment> resolve_moment(const AdminContext& context, const Database& database,
+                                  const std::string& text) {
+  const std::optional<kv::MomentName> name = kv::parse_moment(text);
+  if (!name)
+    return fail(
+        ErrorCode::kInvalidArgument,
+        "'" + text + "' is no moment: it must be a versionstamp of 20 hex digits or a time with a zone");
+  return kv::resolve(database, *name, context.host.engine().clock().wall_us() / 1000);
+}
+
+Result<std::string> parse_key_prefix(const std::string& text) {
+  Result<boost::json::value> form = kv::parse_json(text, kMaxKeyDepth);
+  if (!form) return fail_within("the prefix", form.error());
+  Result<std::string> prefix = kv::key_from_form(*form);
+  if (!prefix) return fail_within("the prefix", prefix.error());
+  return prefix;
 }
 
 }  // namespace tidemark::tools

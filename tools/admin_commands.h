@@ -40,4 +40,11 @@ std::span<const AdminCommand> pitr_commands();
 // caller lets go of it before the command ends.
 Result<host::DatabaseRef> open_database(const AdminContext& context, CommandArguments& arguments);
 
+// What a moment that means the same everywhere (kv::parse_moment()) is in a database. kInvalidArgument,
+// kBeyondHorizon, with a sentence.
+Result<kv::Moment> resolve_moment(const AdminContext& context, const Database& database,
+                                  const std::string& text);
+// The bytes of a key, of its form as JSON (kv::key_form()).
+Result<std::string> parse_key_prefix(const std::string& text);
+
 }  // namespace tidemark::tools

@@ -8,6 +8,8 @@
 #include <system_error>
 #include <vector>
 
+#include "engine/io/clock.h"
+#include "tools/moment_text.h"
 #include "tools/serve_command.h"
 #include "tools/settings.h"
 #include "tools/store_access.h"
@@ -20,10 +22,12 @@ namespace json = boost::json;
 
 constexpr char kUnfinished[] = ".unfinished";
 
-std::string request_of(const DumpArguments& arguments, const std::string& database) {
+Result<std::string> request_of(const DumpArguments& arguments, const std::string& database) {
   json::object out;
   if (!database.empty()) out["database"] = database;
-  if (!arguments.at.empty()) out["at"] = arguments.at;
+  if (!arguments.at.empty()) {
+    TM_ASSIGN(out["at"], everywhere_moment(arguments.at, system_clock().wall_us() / 1000));
+  }
   if (!arguments.prefix.empty()) out["prefix"] = arguments.prefix;
   if (arguments.history) out["history"] = true;
   return json::serialize(out);
@@ -52,7 +56,8 @@ Status write_lines(const DumpArguments& arguments, std::FILE* file) {
     TM_ASSIGN(databases, all_databases(store));
   }
   for (const std::string& database : databases) {
-    const Result<std::string> answer = store.run("dump", request_of(arguments, database), lines);
+    TM_ASSIGN(const std::string request, request_of(arguments, database));
+    const Result<std::string> answer = store.run("dump", request, lines);
     if (!answer) return std::unexpected(answer.error());
   }
   TM_TRY(lines.flush());
@@ -74,15 +79,22 @@ void add_dump_command(CLI::App& app, DumpArguments& arguments) {
       ->type_name("DIR");
   CLI::Option* const database =
       dump->add_option("--database", arguments.database, "Which; default: default")->type_name("NAME");
-  dump->add_flag("--all", arguments.all, "All databases, one after the other")->excludes(database);
-  dump->add_option("--prefix", arguments.prefix,
-                   "Only this key and those that begin with its parts; as in a dump, e.g. '[\"users\"]'")
-      ->type_name("KEY");
-  dump->add_option("--at", arguments.at, "As it was at this versionstamp or time; default: as it is")
-      ->type_name("MOMENT");
-  dump->add_flag("--history", arguments.history, "All versions that are kept, and what was deleted");
-  dump->add_option("--output,-o", arguments.output, "Write to this file; default: to stdout")
-      ->type_name("FILE");
+  CLI::Option* const all =
+      dump->add_flag("--all", arguments.all, "All databases, one after the other")->excludes(database);
+  CLI::Option* const prefix =
+      dump->add_option("--prefix", arguments.prefix,
+                       "Only this key and those that begin with its parts; as in a dump, e.g. '[\"users\"]'")
+          ->type_name("KEY");
+  CLI::Option* const at =
+      dump->add_option("--at", arguments.at, "As it was at this moment, as for pitr; default: as it is")
+          ->type_name("MOMENT");
+  CLI::Option* const history =
+      dump->add_flag("--history", arguments.history, "All versions that are kept, and what was deleted");
+  CLI::Option* const output =
+      dump->add_option("--output,-o", arguments.output, "Write to this file; default: to stdout")
+          ->type_name("FILE");
+  CLI::Option_group* const files = add_file_dump_options(*dump, arguments.files);
+  for (CLI::Option* const other : {database, all, prefix, at, history, output}) files->excludes(other);
   dump->callback([&arguments] { arguments.chosen = true; });
 }
 

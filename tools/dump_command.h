@@ -5,6 +5,7 @@
 #include <string>
 
 #include "engine/base/status.h"
+#include "tools/file_dump.h"
 
 namespace tidemark::tools {
 
@@ -17,6 +18,7 @@ struct DumpArguments {
   std::string prefix = {};
   bool history = false;
   std::string output = {};
+  FileDumpArguments files = {};  // instead: one file of a database
 };
 
 // Adds the subcommand. `arguments` must outlive `app`.

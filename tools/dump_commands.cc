@@ -18,32 +18,6 @@ namespace json = boost::json;
 
 using Answer = Result<json::object>;
 
-constexpr size_t kMaxKeyDepth = 4;
-
-std::unexpected<Error> refuse(std::string what) {
-  return fail(ErrorCode::kInvalidArgument, std::move(what));
-}
-
-// A versionstamp or a time.
-Result<kv::Moment> moment_from(const Database& database, const std::string& text, int64_t wall_ms) {
-  if (const std::optional<Versionstamp> stamp = Versionstamp::from_hex(text)) {
-    return kv::resolve(database, *stamp, wall_ms);
-  }
-  if (const std::optional<int64_t> ms = parse_time(text))
-    return kv::resolve(database, kv::TimeMs{*ms}, wall_ms);
-  return refuse("the moment '" + text +
-                "' is neither a versionstamp, which has 20 hex digits, nor a time such as " +
-                format_time(wall_ms));
-}
-
-Result<std::string> prefix_from(const std::string& text) {
-  Result<json::value> form = kv::parse_json(text, kMaxKeyDepth);
-  if (!form) return fail_within("the prefix", form.error());
-  Result<std::string> prefix = kv::key_from_form(*form);
-  if (!prefix) return fail_within("the prefix", prefix.error());
-  return prefix;
-}
-
 json::object describe(const dump::Counts& counts) {
   return {{"entries", counts.entries}, {"deletions", counts.deletions}};
 }
@@ -57,11 +31,10 @@ Answer dump_database(const AdminContext& context, CommandArguments& arguments) {
   TM_TRY(arguments.finish());
   options.name = database->name();
   if (at) {
-    const int64_t wall_ms = context.host.engine().clock().wall_us() / 1000;
-    TM_ASSIGN(options.moment, moment_from(database->database(), *at, wall_ms));
+    TM_ASSIGN(options.moment, resolve_moment(context, database->database(), *at));
   }
   if (prefix) {
-    TM_ASSIGN(options.prefix, prefix_from(*prefix));
+    TM_ASSIGN(options.prefix, parse_key_prefix(*prefix));
   }
   TM_ASSIGN(const dump::Summary summary,
             dump::dump(

@@ -8,6 +8,7 @@
 #include "engine/base/mutant.h"
 #include "tools/admin_command.h"
 #include "tools/dump_command.h"
+#include "tools/fsck_command.h"
 #include "tools/load_command.h"
 #include "tools/pitr_command.h"
 #include "tools/serve_command.h"
@@ -54,6 +55,8 @@ int run(int argc, char** argv) {
   add_load_command(app, load_arguments);
   TransferArguments transfer_arguments;
   add_transfer_commands(app, transfer_arguments);
+  FsckArguments fsck_arguments;
+  add_fsck_command(app, fsck_arguments);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
@@ -64,13 +67,16 @@ int run(int argc, char** argv) {
   }
   // The folder may stand before the command, too.
   if (app.count("--data-dir") > 0) {
-    for (std::string* dir : {&admin_arguments.data_dir, &pitr_arguments.data_dir, &dump_arguments.data_dir,
-                             &load_arguments.data_dir, &transfer_arguments.data_dir})
+    for (std::string* dir :
+         {&admin_arguments.data_dir, &pitr_arguments.data_dir, &dump_arguments.data_dir,
+          &load_arguments.data_dir, &transfer_arguments.data_dir, &fsck_arguments.data_dir})
       if (dir->empty()) *dir = arguments.data_dir;
   }
   if (!admin_arguments.command.empty()) return print(run_admin_command(admin_arguments));
   if (!transfer_arguments.command.empty()) return print(run_transfer_command(transfer_arguments));
   if (load_arguments.chosen) return print(run_load_command(load_arguments));
+  if (fsck_arguments.chosen) return run_fsck_command(fsck_arguments);
+  if (dump_arguments.files.any()) return run_file_dump(dump_arguments.files);
   if (dump_arguments.chosen) return exit_code(run_dump_command(dump_arguments));
   if (!pitr_arguments.command.empty()) return exit_code(run_pitr_command(pitr_arguments));
   return run_serve_command(*serve, arguments);

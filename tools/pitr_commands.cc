@@ -21,15 +21,10 @@ namespace json = boost::json;
 
 using Answer = Result<json::object>;
 
-constexpr size_t kMaxKeyDepth = 4;
 constexpr char kLatest[] = "latest";
 
 std::unexpected<Error> refuse(std::string what) {
   return fail(ErrorCode::kInvalidArgument, std::move(what));
-}
-
-int64_t wall_ms(const AdminContext& context) {
-  return context.host.engine().clock().wall_us() / 1000;
 }
 
 json::object moment_json(const kv::Moment& moment) {
@@ -44,19 +39,9 @@ Result<kv::MomentName> parse(const std::string& text) {
   return *name;
 }
 
-Result<kv::Moment> resolve(const AdminContext& context, const Database& database, const std::string& text) {
-  TM_ASSIGN(const kv::MomentName name, parse(text));
-  return kv::resolve(database, name, wall_ms(context));
-}
-
 // The bytes that keys begin with, of a key's JSON; everything if there is none.
 Result<std::string> parse_prefix(const std::optional<std::string>& text) {
-  if (!text) return std::string();
-  Result<json::value> form = kv::parse_json(*text, kMaxKeyDepth);
-  if (!form) return fail_within("the prefix", form.error());
-  Result<std::string> prefix = kv::key_from_form(*form);
-  if (!prefix) return fail_within("the prefix", prefix.error());
-  return prefix;
+  return text ? parse_key_prefix(*text) : Result<std::string>(std::string());
 }
 
 // --- list and info
@@ -168,8 +153,8 @@ Answer show_differences(const AdminContext& context, CommandArguments& arguments
   TM_ASSIGN(const host::DatabaseRef hosted, open_database(context, arguments));
   TM_TRY(arguments.finish());
   Database& database = hosted->database();
-  TM_ASSIGN(const kv::Moment from, resolve(context, database, from_text));
-  TM_ASSIGN(const kv::Moment to, resolve(context, database, to_text));
+  TM_ASSIGN(const kv::Moment from, resolve_moment(context, database, from_text));
+  TM_ASSIGN(const kv::Moment to, resolve_moment(context, database, to_text));
   TM_TRY(context.lines.line(
       json::serialize(json::object{{"from", moment_json(from)}, {"to", moment_json(to)}})));
   uint64_t added = 0, changed = 0, removed = 0;
@@ -198,7 +183,7 @@ Answer rewind_database(const AdminContext& context, CommandArguments& arguments)
   TM_TRY(arguments.finish());
   if (context.host.read_only() && !options.dry_run)
     return fail(ErrorCode::kReadOnly, "the store is served read-only, so it cannot be rewound");
-  TM_ASSIGN(const kv::Moment target, resolve(context, hosted->database(), moment_text));
+  TM_ASSIGN(const kv::Moment target, resolve_moment(context, hosted->database(), moment_text));
   options.progress = [&](uint64_t keys) {
     return context.lines.progress(std::to_string(keys) + " keys looked at");
   };
@@ -220,7 +205,7 @@ Answer check_out_database(const AdminContext& context, CommandArguments& argumen
         hosted->name() + "@" + moment_text + "' beside it");
   std::optional<kv::Moment> moment;
   if (moment_text != kLatest) {
-    TM_ASSIGN(moment, resolve(context, hosted->database(), moment_text));
+    TM_ASSIGN(moment, resolve_moment(context, hosted->database(), moment_text));
   }
   TM_ASSIGN(const host::DatabaseRecord record, context.host.check_out(hosted->name(), moment));
   return json::object{{"database", record.name},
@@ -233,7 +218,7 @@ Answer fork_database(const AdminContext& context, CommandArguments& arguments) {
   const std::string new_name = arguments.required_string("newName");
   TM_ASSIGN(const host::DatabaseRef hosted, open_database(context, arguments));
   TM_TRY(arguments.finish());
-  TM_ASSIGN(const kv::Moment moment, resolve(context, hosted->database(), moment_text));
+  TM_ASSIGN(const kv::Moment moment, resolve_moment(context, hosted->database(), moment_text));
   TM_ASSIGN(const host::DatabaseRecord record, context.host.fork_database(hosted->name(), moment, new_name));
   return json::object{{"database", hosted->name()},
                       {"moment", moment_json(moment)},

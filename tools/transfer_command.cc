@@ -5,8 +5,10 @@
 #include <system_error>
 #include <vector>
 
+#include "engine/io/clock.h"
 #include "server/host/host.h"
 #include "tools/admin_command.h"
+#include "tools/moment_text.h"
 #include "tools/serve_command.h"
 #include "tools/settings.h"
 #include "tools/sqlite_import.h"
@@ -123,7 +125,9 @@ Result<std::string> run_transfer_command(const TransferArguments& arguments) {
   const std::string data_dir = data_dir_of(arguments.data_dir);
   json::object request;
   if (!arguments.database.empty()) request["database"] = arguments.database;
-  if (!arguments.at.empty()) request["at"] = arguments.at;
+  if (!arguments.at.empty()) {
+    TM_ASSIGN(request["at"], everywhere_moment(arguments.at, system_clock().wall_us() / 1000));
+  }
   std::string path;
   if (arguments.command != "stats") {
     std::error_code error;

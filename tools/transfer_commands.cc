@@ -92,12 +92,9 @@ Result<json::object> export_to_sqlite(const AdminContext& context, CommandArgume
   // What has expired is judged by the time of the state that is written.
   int64_t now_ms = std::max(host.engine().clock().wall_us() / 1000, database.head_timestamp_ms());
   if (at) {
-    const std::optional<Versionstamp> stamp = Versionstamp::from_hex(*at);
-    if (!stamp)
-      return fail(ErrorCode::kInvalidArgument, "'" + *at + "' is no versionstamp: it has 20 hex digits");
-    TM_ASSIGN(snapshot, database.pin(*stamp));
-    TM_ASSIGN(const CommitPoint then, database.last_commit(*stamp, INT64_MAX));
-    if (then.timestamp_ms != 0) now_ms = then.timestamp_ms;
+    TM_ASSIGN(const kv::Moment moment, resolve_moment(context, database, *at));
+    TM_ASSIGN(snapshot, database.pin(moment.stamp));
+    now_ms = moment.now_ms;
   } else {
     snapshot = database.pin_head();
   }

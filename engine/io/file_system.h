@@ -67,6 +67,8 @@ class FileSystem {
   // Creates the file if need be and takes an exclusive lock on it. kLocked, with the holder's process id if
   // known, if another holder lives.
   virtual Result<std::unique_ptr<FileLock>> lock(const std::string& path) = 0;
+  // The same, without writing anything: kNotFound if there is no such file.
+  virtual Result<std::unique_ptr<FileLock>> lock_existing(const std::string& path) { return lock(path); }
   // Bytes that an unprivileged writer may still use on the disk that holds `path`.
   virtual Result<uint64_t> free_bytes(const std::string& path) = 0;
 };

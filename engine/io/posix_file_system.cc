@@ -181,7 +181,30 @@ class PosixFileSystem final : public FileSystem {
   }
 
   Result<std::unique_ptr<FileLock>> lock(const std::string& path) override {
-    const int fd = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    TM_ASSIGN(const int fd, take_lock(path, O_RDWR | O_CREAT));
+    const std::string pid = std::to_string(::getpid()) + "\n";
+    // Only a hint for the message above; the lock holds without it.
+    if (::ftruncate(fd, 0) != 0 || ::pwrite(fd, pid.data(), pid.size(), 0) < 0) errno = 0;
+    return std::make_unique<PosixLock>(fd);
+  }
+
+  Result<std::unique_ptr<FileLock>> lock_existing(const std::string& path) override {
+    // Some network file systems lock only what is open for writing.
+    Result<int> fd = take_lock(path, O_RDWR);
+    if (!fd && fd.error().code == ErrorCode::kIo) fd = take_lock(path, O_RDONLY);
+    if (!fd) return std::unexpected(std::move(fd).error());
+    return std::make_unique<PosixLock>(*fd);
+  }
+
+  Result<uint64_t> free_bytes(const std::string& path) override {
+    struct statvfs st;
+    if (::statvfs(path.c_str(), &st) != 0) return system_failure("stat the disk of", path, errno);
+    return static_cast<uint64_t>(st.f_bavail) * st.f_frsize;
+  }
+
+ private:
+  static Result<int> take_lock(const std::string& path, int flags) {
+    const int fd = ::open(path.c_str(), flags | O_CLOEXEC, 0600);
     if (fd < 0) return system_failure("open lock file", path, errno);
     if (::flock(fd, LOCK_EX | LOCK_NB) != 0) {
       const int error = errno;
@@ -194,16 +217,7 @@ class PosixFileSystem final : public FileSystem {
       return fail(ErrorCode::kLocked, parent_dir(path) + " is in use by another process" +
                                           (who.empty() ? "" : " (process id " + who + ")"));
     }
-    const std::string pid = std::to_string(::getpid()) + "\n";
-    // Only a hint for the message above; the lock holds without it.
-    if (::ftruncate(fd, 0) != 0 || ::pwrite(fd, pid.data(), pid.size(), 0) < 0) errno = 0;
-    return std::make_unique<PosixLock>(fd);
-  }
-
-  Result<uint64_t> free_bytes(const std::string& path) override {
-    struct statvfs st;
-    if (::statvfs(path.c_str(), &st) != 0) return system_failure("stat the disk of", path, errno);
-    return static_cast<uint64_t>(st.f_bavail) * st.f_frsize;
+    return fd;
   }
 };
 

@@ -43,6 +43,18 @@ std::unexpected<Error> broken_rule(const std::string& what) {
 
 }  // namespace
 
+Result<CurrentFile> decode_current(std::string_view bytes) {
+  if (bytes.size() < 16 || !bytes.starts_with(kCurrentMagic))
+    return fail(ErrorCode::kCorruption, "not a tidemark database");
+  if (const uint32_t version = load_le32(bytes.data() + 8); version > kCurrentFormatVersion)
+    return fail(ErrorCode::kNewerFormat, "database format version " + std::to_string(version) +
+                                             " is newer than this program's " +
+                                             std::to_string(kCurrentFormatVersion));
+  if (bytes.size() != kCurrentBytes || load_le64(bytes.data() + 40) != xxh3(bytes.substr(0, 40)))
+    return fail(ErrorCode::kCorruption, "the file does not match its checksum");
+  return CurrentFile{std::string(bytes.substr(16, 16)), load_le64(bytes.data() + 32)};
+}
+
 Status ManifestState::apply(const ManifestEdit& edit) {
   if (edit.snapshot) *this = ManifestState();
   ManifestState next = *this;
@@ -130,17 +142,10 @@ Result<std::unique_ptr<Manifest>> Manifest::open(FileSystem& fs, const std::stri
   std::unique_ptr<Manifest> manifest(new Manifest(fs, dir));
   const std::string path = file_path(dir, FileType::kCurrent, 0);
   TM_ASSIGN(const std::string current, read_file(fs, path, 4096));
-  if (current.size() < 16 || !current.starts_with(kCurrentMagic))
-    return fail(ErrorCode::kCorruption, path + " at offset 0: not a tidemark database");
-  if (const uint32_t version = load_le32(current.data() + 8); version > kCurrentFormatVersion)
-    return fail(ErrorCode::kNewerFormat, path + ": database format version " + std::to_string(version) +
-                                             " is newer than this program's " +
-                                             std::to_string(kCurrentFormatVersion));
-  if (current.size() != kCurrentBytes ||
-      load_le64(current.data() + 40) != xxh3(std::string_view(current).substr(0, 40)))
-    return fail(ErrorCode::kCorruption, path + " at offset 0: the file does not match its checksum");
-  manifest->database_id_ = current.substr(16, 16);
-  manifest->number_ = load_le64(current.data() + 32);
+  auto decoded = decode_current(current);
+  if (!decoded) return fail_within(path + " at offset 0", decoded.error());
+  manifest->database_id_ = std::move(decoded->database_id);
+  manifest->number_ = decoded->manifest_number;
 
   const std::string log_path = file_path(dir, FileType::kManifest, manifest->number_);
   auto opened =

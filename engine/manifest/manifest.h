@@ -5,6 +5,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "engine/base/status.h"
@@ -35,6 +36,14 @@ struct ManifestState {
   // One edit that makes this state out of nothing.
   ManifestEdit as_snapshot() const;
 };
+
+// What CURRENT says.
+struct CurrentFile {
+  std::string database_id;  // 16 bytes
+  uint64_t manifest_number = 0;
+};
+// `bytes`: of the whole file. kCorruption (no file name in the message) or kNewerFormat.
+Result<CurrentFile> decode_current(std::string_view bytes);
 
 // The manifest file on disk. One thread at a time.
 class Manifest {

@@ -1,6 +1,7 @@
 #include "tests/crash/bit_rot.h"
 
 #include "engine/base/check.h"
+#include "engine/verify/verify.h"
 #include "tests/sim/machine.h"
 
 namespace tidemark::crash {
@@ -75,7 +76,8 @@ void BitRot::make(int scale, bool closed) {
 std::string BitRot::use(sim::Disk disk, bool must_report) {
   ++tried_;
   std::string problem;
-  bool reported = false;
+  bool reported = false, found = false;
+  std::string told;
   sim::Machine machine(random_.next(), disk, terms_.wall_us);
   machine.run([&] {
     const auto engine =
@@ -84,12 +86,19 @@ std::string BitRot::use(sim::Disk disk, bool must_report) {
     options.create_if_missing = false;
     const auto report = [&](const Error& error) {
       reported = true;
+      told = error.message;
       const bool says = error.code == ErrorCode::kCorruption || error.code == ErrorCode::kNewerFormat ||
                         error.code == ErrorCode::kNotFound || error.code == ErrorCode::kInvalidArgument ||
                         error.code == ErrorCode::kReadOnly;
       if (!says || error.message.find('/') == std::string::npos)
         problem = "damage is told as: " + error.message;
     };
+    // A check of the files finds whatever an opening and reading will meet.
+    verify::VerifyOptions check;
+    check.deep = true;
+    check.findings = [&](const verify::Finding&) { found = true; };
+    if (const auto checked = verify::verify_database(machine.file_system(), kDir, check); !checked)
+      found = true;
     if (const Result<std::string> changes = check_changes(machine.file_system(), model_); !changes)
       report(changes.error());
     else
@@ -122,6 +131,8 @@ std::string BitRot::use(sim::Disk disk, bool must_report) {
     }
     (void)database.close().has_value();
   });
+  if (problem.empty() && reported && !found) problem = "a check of the files did not find: " + told;
+  found_ += found;
   if (problem.empty() && must_report && !reported) problem = "nobody noticed";
   reported_ += reported;
   return problem;

@@ -20,13 +20,16 @@ class BitRot {
   BitRot(uint64_t seed, int scale = 1, bool closed = true);
 
   // Turns over one bit in `stride` of each file, one at a time, and opens, reads, merges and closes what is
-  // left. What is wrong first; empty: everything was either right or reported.
+  // left. What is wrong first; empty: everything was either right or reported, and what was reported was
+  // found by a check of the files before.
   std::string flip(uint64_t stride);
   // The same with one file missing, empty, or cut to half.
   std::string lose_files();
 
   uint64_t tried() const { return tried_; }
   uint64_t reported() const { return reported_; }
+  // How often a check of the files found something.
+  uint64_t found() const { return found_; }
   // Bytes by kind of file.
   const std::map<std::string, uint64_t>& bytes() const { return bytes_; }
 
@@ -41,6 +44,7 @@ class BitRot {
   std::map<std::string, uint64_t> bytes_;
   uint64_t tried_ = 0;
   uint64_t reported_ = 0;
+  uint64_t found_ = 0;
 };
 
 }  // namespace tidemark::crash

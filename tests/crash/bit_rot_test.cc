@@ -9,8 +9,9 @@ namespace tidemark::crash {
 namespace {
 
 void tell(const BitRot& rot) {
-  std::printf("%llu damaged stores, %llu of them reported\n", static_cast<unsigned long long>(rot.tried()),
-              static_cast<unsigned long long>(rot.reported()));
+  std::printf("%llu damaged stores, %llu of them reported, %llu found by a check\n",
+              static_cast<unsigned long long>(rot.tried()), static_cast<unsigned long long>(rot.reported()),
+              static_cast<unsigned long long>(rot.found()));
   for (const auto& [kind, bytes] : rot.bytes())
     std::printf("  %s: %llu bytes\n", kind.c_str(), static_cast<unsigned long long>(bytes));
 }

@@ -142,7 +142,10 @@ const SeedStore& seed_store() {
   static const auto* const store = [] {
     MemoryFileSystem empty;
     TM_CHECK(empty.create_dir(kFolder).has_value());
-    TM_CHECK(Manifest::create(empty, kFolder, kDatabaseId, 1, FakeClock().wall_ms()).has_value());
+    ManifestEdit beginning;
+    beginning.epoch = 1;
+    beginning.retention_clock_ms = FakeClock().wall_ms();
+    TM_CHECK(Manifest::create(empty, kFolder, kDatabaseId, beginning).has_value());
     Machine machine(empty);
     DatabaseOptions options = options_of({0});
     options.segment_bytes = 4096;
