@@ -50,7 +50,7 @@ class IngestChanges {
   static Result<Round> read_round(VersionSet& versions, const std::vector<SegmentMeta>& segments,
                                   Versionstamp above, size_t memory_bytes);
 
-  const size_t memory_bytes_;
+  size_t memory_bytes_;
   Round all_;
   bool overflown_ = false;
 };

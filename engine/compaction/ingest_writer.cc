@@ -38,8 +38,10 @@ Status IngestWriter::add(std::string_view key, Versionstamp stamp, std::optional
   part.any = any_entries_ = true;
   part.last_key = key;
   part.last_stamp = stamp;
+  // Where history starts, only what has the newest stamp is above nothing.
+  if (starts_history_ && stamp > largest_) changes_ = IngestChanges();
+  if (!starts_history_ || stamp >= largest_) changes_.add(key, stamp, !value.has_value());
   largest_ = std::max(largest_, stamp);
-  if (!starts_history_) changes_.add(key, stamp, !value.has_value());
   return part.splitter.add(key, stamp, !value.has_value(), value.value_or(std::string_view()));
 }
 
@@ -67,12 +69,12 @@ Result<WalIngest> IngestWriter::finish(const CommitPoint& last) {
   }
   if (starts_history_) {
     ingest.horizon = last.stamp;
-  } else {
-    const uint64_t number = versions_.new_file_number();
-    changes_path_ = versions_.path(FileType::kChanges, number);
-    TM_ASSIGN(ChangeFileMeta changes, changes_.write(versions_, number, ingest.segments, last));
-    ingest.changes.push_back(changes);
+    if (largest_ < last.stamp) changes_ = IngestChanges();
   }
+  const uint64_t number = versions_.new_file_number();
+  changes_path_ = versions_.path(FileType::kChanges, number);
+  TM_ASSIGN(ChangeFileMeta changes, changes_.write(versions_, number, ingest.segments, last));
+  ingest.changes.push_back(changes);
   TM_TRY(versions_.fs().sync_dir(versions_.dir()));
   return ingest;
 }

@@ -18,7 +18,7 @@ namespace tidemark {
 
 class IngestWriter {
  public:
-  // `starts_history`: the horizon moves to the last stamp, and no change file is written.
+  // `starts_history`: the horizon moves to the last stamp, and the change file names only what has that.
   IngestWriter(VersionSet& versions, const DatabaseOptions& options, bool starts_history);
   // Removes what it wrote, unless release() was called.
   ~IngestWriter();
