@@ -23,7 +23,7 @@ import read_store
 from read_store import Damage, NewerFormat, Store
 
 DOCS = pathlib.Path(__file__).resolve().parents[2] / "docs" / "formats"
-STORES = ["empty", "flushed", "merged", "merged, not closed", "no history, not closed", "published",
+STORES = ["empty", "flushed", "forked, not closed", "merged", "merged, not closed", "no history, not closed", "published",
           "published, not closed", "reopened, not closed", "switched, not closed"]
 
 make_store = None  # the program
@@ -468,9 +468,9 @@ class ExampleTest(unittest.TestCase):
     def test_an_unknown_manifest_tag_is_refused_as_newer(self):
         files = example_files()
         current, manifest = files["CURRENT"], bytearray(files["MANIFEST-000003"])
-        manifest += log_record(current[16:32], 2, 3, len(manifest), len(manifest), b"\x0e\x01")
+        manifest += log_record(current[16:32], 2, 3, len(manifest), len(manifest), b"\x0f\x01")
         folder = self.write({**files, "MANIFEST-000003": bytes(manifest)})
-        with self.assertRaisesRegex(NewerFormat, "unknown tag 14"):
+        with self.assertRaisesRegex(NewerFormat, "unknown tag 15"):
             Store(folder)
         code, _, error = run_make_store("show", folder)
         self.assertEqual(code, 1)

@@ -190,6 +190,14 @@ class Maker {
 
   void close() { check(database_->close()); }
 
+  // Another database, of this one's first commits.
+  std::unique_ptr<Maker> fork(const std::string& path, size_t commits) {
+    check(database_->fork(path, commits_[commits - 1].stamp));
+    auto forked = std::make_unique<Maker>(engine_, path, options_);
+    forked->commits_.assign(commits_.begin(), commits_.begin() + static_cast<ptrdiff_t>(commits));
+    return forked;
+  }
+
   // A copy of the files as they stand, as a crash would leave them.
   void copy_to(const std::string& path) {
     check(database_->wait_idle());
@@ -325,6 +333,22 @@ void make_stores(const std::string& dir) {
     published.random_commits(10);
     published.close();
     published.tell(published.path(), true, 8);
+  }
+  {
+    Maker source(*engine, dir + "/source", small_options());
+    source.random_commits(120);
+    check(source.db().compact());
+    source.random_commits(60);
+    const auto forked = source.fork(dir + "/forked, not closed", 150);
+    forked->random_commits(10);
+    check(forked->db().flush());
+    forked->random_commits(10);
+    forked->tell(forked->path(), false, 12);
+    // Left as a crash would.
+    forked->copy_to(dir + "/copy");
+    forked->close();
+    std::filesystem::remove_all(forked->path());
+    std::filesystem::rename(dir + "/copy", forked->path());
   }
 }
 

@@ -165,12 +165,12 @@ class SegmentMeta:
         self.smallest_key, self.largest_key = r.bytes(), r.bytes()
         self.min_stamp, self.max_stamp = r.stamp(), r.stamp()
         self.min_superseded, self.max_superseded = r.stamp(), r.stamp()
-        self.place = None
+        self.place = self.ceiling = None
         if self.kind not in (LIVE, HISTORY):
             raise Damage(f"{r.where}: a segment of kind {self.kind}")
 
     def fields(self):
-        return {name: value for name, value in vars(self).items() if name != "place"}
+        return {name: value for name, value in vars(self).items() if name not in ("place", "ceiling")}
 
 
 class ChangesMeta:
@@ -205,9 +205,10 @@ class State:
             elif tag in self.FIELDS:
                 name, read = self.FIELDS[tag]
                 values[name] = read(r)
-            elif tag == 9:
-                place, meta = r.varint(), SegmentMeta(r)
-                meta.place = place
+            elif tag in (9, 14):
+                place, ceiling = r.varint(), r.stamp() if tag == 14 else None
+                meta = SegmentMeta(r)
+                meta.place, meta.ceiling = place, ceiling
                 added[9].append(meta)
             elif tag == 11:
                 added[11].append(ChangesMeta(r))
@@ -232,7 +233,7 @@ class State:
                 files[meta.number] = meta
         levels = {}
         for meta in self.segments.values():
-            if meta.kind == LIVE:
+            if meta.kind == LIVE and meta.ceiling is None:
                 if meta.place > 6:
                     raise Damage(f"{where}: level {meta.place}")
                 levels.setdefault(meta.place, []).append(meta)
@@ -524,6 +525,11 @@ class Store:
         self.read_wal(folder)
         for number, meta in state.segments.items():
             for entry in self.existing(read_segment, folder / f"{number:06}.seg", meta):
+                if meta.ceiling is not None:
+                    if entry.stamp > meta.ceiling:
+                        continue
+                    if entry.superseded is not None and entry.superseded > meta.ceiling:
+                        entry.superseded = None
                 self.versions.setdefault(entry.key, []).append(entry)
         listed = [self.existing(read_changes, folder / f"{number:06}.chg", meta)
                   for number, meta in state.changes.items()]
