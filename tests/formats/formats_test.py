@@ -474,7 +474,7 @@ class ExampleTest(unittest.TestCase):
             Store(folder)
         code, _, error = run_make_store("show", folder)
         self.assertEqual(code, 1)
-        self.assertRegex(error, "unknown field 14")
+        self.assertRegex(error, "unknown field 15")
 
     def test_a_missing_file_is_found(self):
         files = example_files()
