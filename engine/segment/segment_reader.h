@@ -35,7 +35,7 @@ class SegmentReader {
   struct Found {
     std::string_view value;
     Versionstamp stamp;
-    Versionstamp superseded;
+    Versionstamp superseded;  // Versionstamp::max() of a live version
     bool tombstone;
     std::shared_ptr<const Block> owner;  // keeps `value` alive
   };

@@ -164,6 +164,12 @@ void Model::settle(Versionstamp head) {
   acknowledged_ = std::max(acknowledged_, head);
 }
 
+void Model::fork(Versionstamp at) {
+  while (!entries_.empty() && entries_.rbegin()->first > at) drop(std::prev(entries_.end()));
+  acknowledged_ = at;
+  shown_ = std::min(shown_, at);
+}
+
 State Model::state_at(Versionstamp stamp, Versionstamp head) const {
   State state;
   for (auto it = entries_.begin(); it != entries_.end() && it->first <= head; ++it) {

@@ -61,6 +61,9 @@ class Model {
   // Recovery found this head: everything up to it is durable, and nothing above it happened.
   void settle(Versionstamp head);
 
+  // From now on it is that of a fork of that commit.
+  void fork(Versionstamp at);
+
   // What is wrong with `found` as the commits above `from` up to `to`.
   std::string check_changes(const Changes& found, Versionstamp from, Versionstamp to) const;
 

@@ -4,6 +4,8 @@
 
 #include "engine/base/check.h"
 #include "server/kv/keyspace.h"
+#include "server/kv/moment.h"
+#include "server/kv/rewind.h"
 #include "tests/crash/check.h"
 
 namespace tidemark::crash {
@@ -130,12 +132,16 @@ void StoreRun::first_process() {
   make_token();
   revoke_token();
   set_key("late", "5", wall_us_ / 1000 + 1'000'000);
+  rewind_keys();
+  fork("uno", "other");
+  fill("other", 3);
 }
 
 // On what the first has left: recovery with and without a clean end was the first thing here.
 void StoreRun::second_process() {
   fill("uno", 5);
   overwrite_and_flush("uno");
+  overwrite_and_flush("other");
   set_key("again", "6", 0);
   make("two");
   fill("two", 2);
@@ -289,6 +295,40 @@ void StoreRun::ingest(const std::string& name) {
   ++tally_.ingests;
 }
 
+void StoreRun::fork(const std::string& name, const std::string& new_name) {
+  const host::DatabaseRef database = use(name);
+  if (!database) return;
+  const std::vector<Versionstamp> stamps = known(name).model.stamps(Versionstamp::min(), Versionstamp::max());
+  const Versionstamp at = stamps[stamps.size() * 2 / 3];
+  const auto made = host_->fork_database(name, {at, 0}, new_name);
+  expect(made.has_value(), "a fork failed: " + (made ? "" : made.error().message));
+  if (!made) return;
+  KnownDatabase& forked = databases_[made->id.text()];
+  forked.presence = Presence::kThere;
+  forked.name = new_name;
+  forked.model = known(name).model;
+  forked.model.fork(at);
+  ++made_;
+}
+
+void StoreRun::rewind_keys() {
+  const host::DatabaseRef database = use("default");
+  if (!database) return;
+  const kv::Moment then = kv::head_moment(database->database());
+  std::map<std::string, std::optional<Value>> held;
+  for (const auto& [key, known] : keys_) held[key] = known.value;
+  set_key("stays", "changed", 0);
+  set_key("new", "changed", 0);
+  erase_key("late");
+  if (failed()) return;
+  held["new"] = std::nullopt;
+  rewound_ = held;
+  const auto rewound = kv::rewind(database->store(), then, {});
+  expect(rewound.has_value(), "a rewind failed: " + (rewound ? "" : rewound.error().message));
+  for (const auto& [key, value] : held) keys_[key].value = value;
+  rewound_.reset();
+}
+
 void StoreRun::set_key(const std::string& key, const std::string& data, int64_t expire_at_ms) {
   write_key(key, Value{data, expire_at_ms});
 }
@@ -402,6 +442,16 @@ std::string StoreRun::check_host(host::Host& host, Random& random) const {
   return check_keys(host);
 }
 
+bool StoreRun::fits(const std::optional<Value>& value, const Found& found, const std::string& key,
+                    int64_t before_ms, int64_t after_ms) const {
+  const auto entry = found.find(key);
+  const bool expires = value && value->expire_at_ms != 0;
+  const bool must = value && !(expires && value->expire_at_ms <= after_ms);
+  const bool may = value && !(expires && value->expire_at_ms <= before_ms);
+  if (entry == found.end()) return !must;
+  return may && entry->second == value->data;
+}
+
 std::string StoreRun::check_keys(host::Host& host) const {
   const host::DatabaseRef database = host.find("default");
   if (!database) return keys_.empty() ? "" : "the default database is lost";
@@ -411,16 +461,15 @@ std::string StoreRun::check_keys(host::Host& host) const {
   const Status read = database->store().read({&all, 1}, {}, entries);
   const int64_t after_ms = host.engine().clock().wall_us() / 1000;
   if (!read) return "a read of Deno KV failed: " + read.error().message;
+  // All of a rewind or nothing.
+  if (rewound_ && std::ranges::all_of(*rewound_, [&](const auto& one) {
+        return fits(one.second, entries.found, one.first, before_ms, after_ms);
+      }))
+    return {};
   for (const auto& [key, known] : keys_) {
     const auto found = entries.found.find(key);
-    const auto fits = [&](const std::optional<Value>& value) {
-      const bool expires = value && value->expire_at_ms != 0;
-      const bool must = value && !(expires && value->expire_at_ms <= after_ms);
-      const bool may = value && !(expires && value->expire_at_ms <= before_ms);
-      if (found == entries.found.end()) return !must;
-      return may && found->second == value->data;
-    };
-    if (!fits(known.value) && !(known.perhaps && fits(*known.perhaps)))
+    if (!fits(known.value, entries.found, key, before_ms, after_ms) &&
+        !(known.perhaps && fits(*known.perhaps, entries.found, key, before_ms, after_ms)))
       return "the key " + key + " is " +
              (found == entries.found.end() ? "absent" : "'" + found->second + "'");
   }

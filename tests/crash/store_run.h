@@ -71,6 +71,10 @@ class StoreRun {
   void fill(const std::string& name, int commits);
   void overwrite_and_flush(const std::string& name);
   void ingest(const std::string& name);
+  // Of an earlier moment; then both go on.
+  void fork(const std::string& name, const std::string& new_name);
+  // Changes keys of Deno KV, and takes that back.
+  void rewind_keys();
   void set_key(const std::string& key, const std::string& data, int64_t expire_at_ms);
   void erase_key(const std::string& key);
   void write_key(const std::string& key, std::optional<Value> value);
@@ -85,6 +89,9 @@ class StoreRun {
   std::string check(sim::Disk disk, uint64_t seed, int depth) const;
   std::string check_host(host::Host& host, Random& random) const;
   std::string check_keys(host::Host& host) const;
+  using Found = std::map<std::string, std::string>;
+  bool fits(const std::optional<Value>& value, const Found& found, const std::string& key, int64_t before_ms,
+            int64_t after_ms) const;
 
   bool failed() const { return !problem_.empty(); }
   void blame(const std::string& problem) {
@@ -105,6 +112,8 @@ class StoreRun {
   std::map<std::string, KnownDatabase> databases_;  // by id
   std::vector<KnownToken> tokens_;
   std::map<std::string, KnownKey> keys_;
+  // While a rewind is under way: what all of them hold, if it has happened.
+  std::optional<std::map<std::string, std::optional<Value>>> rewound_;
   uint64_t values_ = 0;
   uint64_t made_ = 0;
   uint64_t removed_ = 0;

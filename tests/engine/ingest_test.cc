@@ -82,6 +82,90 @@ TEST_F(IngestTest, refuses_what_is_not_newer_than_the_head_and_leaves_no_files) 
   EXPECT_EQ(std::ranges::count_if(*names, [](const auto& name) { return name.ends_with(".chg"); }), 1);
 }
 
+TEST_F(IngestTest, later_parts_lie_above_the_parts_before) {
+  open(small_options());
+  auto ingest = db().begin_ingest();
+  ASSERT_TRUE(ingest->add("a", stamp(30), "first part").has_value());
+  ASSERT_TRUE(ingest->add("b", stamp(20), "first part").has_value());
+  ASSERT_TRUE(ingest->begin_part().has_value());
+  // It would stand beneath the first part, which has something newer.
+  EXPECT_FALSE(ingest->add("b", stamp(25), "second part").has_value());
+  ASSERT_TRUE(ingest->add("b", stamp(31), "second part").has_value());
+  EXPECT_FALSE(ingest->add("b", stamp(30), "an older version").has_value());
+  ASSERT_TRUE(ingest->publish({stamp(40), 5}).committed);
+  EXPECT_EQ(get(*db().read(), "b"), "second part");
+  EXPECT_EQ(get(*db().read(**db().pin(stamp(30))), "b"), "first part");
+}
+
+TEST_F(IngestTest, is_completed_when_nothing_can_come_in_between) {
+  open(small_options());
+  put(db(), "counter", "before");
+  auto ingest = db().begin_ingest();
+  CommitPoint seen;
+  const CommitOutcome outcome = ingest->publish(
+      [&](const CommitPoint& head, const CommitPoint& next) -> Result<std::optional<CommitPoint>> {
+        seen = head;
+        EXPECT_EQ(db().read()->versionstamp(), head.stamp);
+        EXPECT_EQ(get(*db().read(), "counter"), "before");
+        TM_TRY(ingest->add("counter", next.stamp, "at the last moment"));
+        return next;
+      });
+  ASSERT_TRUE(outcome.committed);
+  EXPECT_GT(outcome.versionstamp, seen.stamp);
+  EXPECT_EQ(get(*db().read(), "counter"), "at the last moment");
+  auto nothing = db().begin_ingest();
+  const CommitOutcome none =
+      nothing->publish([](const CommitPoint&, const CommitPoint&) -> Result<std::optional<CommitPoint>> {
+        return std::nullopt;
+      });
+  EXPECT_TRUE(none.status.has_value());
+  EXPECT_FALSE(none.committed);
+  EXPECT_EQ(db().head(), outcome.versionstamp);
+}
+
+TEST_F(IngestTest, stands_in_history_by_its_stamps) {
+  open(small_options());
+  const Versionstamp before = put(db(), "own", "1").versionstamp;
+  auto ingest = db().begin_ingest();
+  ASSERT_TRUE(ingest->add("a", stamp(30), "x").has_value());
+  ASSERT_TRUE(ingest->add("b", stamp(10), std::nullopt).has_value());
+  ASSERT_TRUE(ingest->add("c", stamp(30), "x").has_value());
+  ASSERT_TRUE(ingest->publish({stamp(31), db().head_timestamp_ms() + 7}).committed);
+  struct Told final : HistoryVisitor {
+    bool on_commit(const CommitPoint& commit, uint32_t writes) override {
+      text += commit.stamp.hex() + " " + std::to_string(writes);
+      return true;
+    }
+    void on_write(std::string_view key, bool erased) override {
+      text += (erased ? " -" : " ") + std::string(key);
+    }
+    std::string text;
+  };
+  for (int reopened = 0; reopened < 2; ++reopened) {
+    Told told;
+    ASSERT_TRUE(db().visit_history(before, db().head(), told).has_value());
+    EXPECT_EQ(told.text, stamp(10).hex() + " 1 -b" + stamp(30).hex() + " 2 a c" + stamp(31).hex() + " 0");
+    open(small_options());
+  }
+}
+
+TEST_F(IngestTest, starts_the_history_of_an_empty_database_alone) {
+  open(small_options());
+  auto ingest = db().begin_ingest({.starts_history = true});
+  ASSERT_TRUE(ingest->add("a", stamp(30), "x").has_value());
+  ASSERT_TRUE(ingest->add("b", stamp(10), "y").has_value());
+  ASSERT_TRUE(ingest->publish({stamp(30), 1000}).committed);
+  EXPECT_EQ(db().horizon(), stamp(30));
+  EXPECT_FALSE(db().pin(stamp(20)).has_value());
+  EXPECT_EQ(*db().last_commit(Versionstamp::max(), INT64_MAX), (CommitPoint{stamp(30), 1000}));
+  open(small_options());
+  EXPECT_EQ(db().horizon(), stamp(30));
+  EXPECT_EQ(get(*db().read(), "b"), "y");
+  auto again = db().begin_ingest({.starts_history = true});
+  ASSERT_TRUE(again->add("a", stamp(50), "x").has_value());
+  EXPECT_EQ(again->publish({stamp(50), 2000}).status.error().code, ErrorCode::kInvalidArgument);
+}
+
 // A transaction that comes while the record of an ingest is being synced lies behind it, and must see it.
 class PublishingTest : public WatchedDatabaseTest {};
 

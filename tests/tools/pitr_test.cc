@@ -108,6 +108,17 @@ class PitrTest : public ::testing::TestWithParam<bool> {
     const auto cursor = (*reader)->view().scan({"u", "v", false});
     while (*cursor->next())
       state[std::string(cursor->key().substr(1))] = kv::parse_stored_value(cursor->value())->data;
+    // Key by key as well.
+    for (int i = 0; i < 60; ++i) {
+      const std::string key = "k" + std::to_string(i);
+      const auto found = (*reader)->get("u" + key);
+      EXPECT_TRUE(found.has_value());
+      const auto wanted = state.find(key);
+      EXPECT_EQ(found->has_value(), wanted != state.end()) << key;
+      if (*found) {
+        EXPECT_EQ(kv::parse_stored_value((*found)->bytes())->data, wanted->second);
+      }
+    }
     return state;
   }
 

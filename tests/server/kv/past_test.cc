@@ -229,6 +229,44 @@ TEST_F(PastTest, differences_between_any_two_moments) {
   }
 }
 
+TEST_F(PastTest, views_hold_a_moment_for_a_while_and_there_are_so_many) {
+  struct Steps final : Clock {
+    int64_t wall_us() override { return now_us; }
+    int64_t monotonic_us() override { return now_us; }
+    void sleep_us(int64_t us) override { now_us += us; }
+    int64_t now_us = 0;
+  } clock;
+  store_.database().set_retention(Retention::none());
+  std::vector<Moment> moments;
+  for (size_t i = 0; i <= PastViews::kMax; ++i) {
+    store_.set("key", std::to_string(i));
+    moments.push_back(head_moment(store_.database()));
+  }
+  PastViews views(store_.database(), clock);
+  for (size_t i = 0; i < PastViews::kMax; ++i)
+    ASSERT_TRUE(views.lease(moments[i], i < 2 ? 1000 : 500).has_value());
+  EXPECT_EQ(views.count(), PastViews::kMax);
+  const auto refused = views.lease(moments.back(), 1000);
+  ASSERT_FALSE(refused.has_value());
+  EXPECT_EQ(refused.error().code, ErrorCode::kReadOnly);
+  // What is held stays readable, whatever is dropped.
+  ASSERT_TRUE(store_.database().compact().has_value());
+  const auto view = views.lease(moments[0], 1000);
+  ASSERT_TRUE(view.has_value());
+  test::EntryList found;
+  const std::vector<std::string> keys = {"key"};
+  ASSERT_TRUE(store_.store().read_keys(keys, {}, found, &*view).has_value());
+  EXPECT_EQ(found.ranges.at(0).at(0).data, "0");
+  // A use begins the time anew; the others make room.
+  clock.now_us = 500;
+  ASSERT_TRUE(views.lease(moments[1], 1000).has_value());
+  ASSERT_TRUE(views.lease(moments.back(), 1000).has_value());
+  EXPECT_EQ(views.count(), 3u);
+  clock.now_us = 1200;
+  views.drop_ended();
+  EXPECT_EQ(views.count(), 2u);
+}
+
 class RewindTest : public PastTest {
  protected:
   RewindResult rewind_to(const Moment& target, const RewindOptions& options = {}) {
