@@ -131,7 +131,7 @@ uint64_t DatabaseReport::live_entries() const {
 }
 
 uint64_t DatabaseReport::disk_bytes() const {
-  return live_bytes() + stats.history.bytes + stats.change_file_bytes + stats.wal_bytes;
+  return live_bytes() + stats.history.bytes + stats.shared.bytes + stats.change_file_bytes + stats.wal_bytes;
 }
 
 std::optional<double> DatabaseReport::versions_per_key() const {

@@ -71,6 +71,7 @@ json::object describe(const DatabaseReport& report) {
           {"liveBytes", report.live_bytes()},
           {"levels", std::move(levels)},
           {"history", describe(stats.history)},
+          {"shared", describe(stats.shared)},
           {"changeFileBytes", stats.change_file_bytes},
           {"logBytes", stats.wal_bytes},
           {"memtableBytes", stats.memtable_bytes},
@@ -102,6 +103,7 @@ Result<json::object> stats(const AdminContext& context, CommandArguments& argume
   TM_ASSIGN(const DatabaseReport report, report_database(hosted->database(), now_ms, progress));
   json::object out = describe(report);
   out["database"] = name;
+  out["views"] = hosted->store().past_views().count();
   TM_ASSIGN(const host::DatabaseRecord record, context.host.database(name));
   // What is not said for this database alone only its server knows.
   const bool served = !context.base_url.empty();

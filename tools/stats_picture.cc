@@ -132,6 +132,7 @@ std::string draw_levels(const json::object& answer) {
       add("level " + std::to_string(number_in(*level, "level")), *level);
   }
   add("history", object_in(answer, "history"));
+  if (number_in(object_in(answer, "shared"), "segments") > 0) add("shared", object_in(answer, "shared"));
   bars.rows.push_back(
       {"change files", number_in(answer, "changeFileBytes"), "which commit wrote which keys"});
   bars.rows.push_back({"newest log", number_in(answer, "logBytes"), ""});
@@ -217,6 +218,8 @@ std::string stats_picture(const json::object& answer) {
       {"in memory", human_bytes(number_in(answer, "memtableBytes")) + " not in segments yet"},
       {"versions per key", factor_in(answer, "versionsPerKey")},
       {"cost of history", history_cost(answer)},
+      {"views", count_of(number_in(answer, "views"), "moment of the past is being looked at",
+                         "moments of the past are being looked at")},
       {"space amplification", factor_in(answer, "spaceAmplification")},
       {"write amplification", factor_in(answer, "writeAmplification")},
       {"expiry",

@@ -126,6 +126,22 @@ TEST_F(PastTest, moments_are_found_by_stamp_and_by_time) {
   }
 }
 
+// The commits' own clock stands still until the other has caught up.
+TEST_F(PastTest, moments_after_a_clock_was_set_back) {
+  const Versionstamp first = store_.set("a", "1");
+  const int64_t first_ms = now_ms();
+  pass_time(-3'600'000);
+  const Versionstamp second = store_.set("a", "2");
+  pass_time(7'200'000);
+  const Versionstamp third = store_.set("a", "3");
+  const Database& database = store_.database();
+  EXPECT_EQ(resolve(database, TimeMs{first_ms - 1}, now_ms())->stamp, Versionstamp::min());
+  EXPECT_EQ(*resolve(database, TimeMs{first_ms}, now_ms()), (Moment{second, first_ms}));
+  EXPECT_EQ(*resolve(database, first, now_ms()), (Moment{first, first_ms}));
+  EXPECT_EQ(resolve(database, TimeMs{now_ms() - 1}, now_ms())->stamp, second);
+  EXPECT_EQ(resolve(database, TimeMs{now_ms()}, now_ms())->stamp, third);
+}
+
 TEST_F(PastTest, what_is_no_longer_kept_is_refused_with_the_range) {
   store_.set("a", "1");
   const int64_t first_ms = now_ms();
