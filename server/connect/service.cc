@@ -320,7 +320,7 @@ void Service::exchange_view(std::shared_ptr<ViewExchange> exchange) {
     }
     exchange->database = *opened;
     host_.engine().executor().post(Lane::kRead, [this, exchange] {
-      // The last reference must not outlive the answer.
+      // Let go of before the ticket is: then nobody is left who uses the database.
       const DatabaseRef database = std::move(exchange->database);
       const int64_t wall_ms = host_.engine().clock().wall_us() / 1000;
       const Result<kv::Moment> moment = kv::resolve(database->database(), exchange->moment, wall_ms);
