@@ -18,6 +18,9 @@
 namespace tidemark::bench {
 namespace {
 
+constexpr int kTurns = 5;
+constexpr uint64_t kColdReads = 1000;
+
 struct Settings {
   uint64_t keys = 1'000'000;
   uint64_t versions = 10;
@@ -88,25 +91,26 @@ class Bench {
                 }));
     std::printf("fork: %.1f ms\n", timed([&] { must(database_->fork(dir_ + "/fork", middle.stamp)); }));
 
+    snapshot.reset();
+    const auto reopen = [&](uint64_t cache_bytes) {
+      snapshot.reset();
+      close();
+      open(cache_bytes);
+      snapshot = must(database_->pin(moment.stamp));
+    };
     for (const bool warm : {false, true}) {
-      if (!warm) {
-        snapshot.reset();
-        close();
-        open(uint64_t{8} << 20);
-        snapshot = must(database_->pin(moment.stamp));
-      } else {
-        snapshot.reset();
-        close();
-        open(uint64_t{2} << 30);
-        snapshot = must(database_->pin(moment.stamp));
-        (void)read_latencies(nullptr);
-        (void)read_latencies(snapshot.get());
+      if (warm) {
+        reopen(uint64_t{2} << 30);
+        (void)read_latencies(nullptr, settings_.reads);
+        (void)read_latencies(snapshot.get(), settings_.reads);
       }
-      // Interleaved, so that both see the same machine.
+      // Interleaved, so that both see the same machine. Cold: nothing of the store is in the engine's cache.
       std::vector<double> head_p99, past_p99, head_p50, past_p50;
-      for (int turn = 0; turn < 5; ++turn) {
-        const auto [h50, h99] = read_latencies(nullptr);
-        const auto [p50, p99] = read_latencies(snapshot.get());
+      for (int turn = 0; turn < kTurns; ++turn) {
+        if (!warm) reopen(uint64_t{256} << 20);
+        const auto [h50, h99] = read_latencies(nullptr, warm ? settings_.reads : kColdReads);
+        if (!warm) reopen(uint64_t{256} << 20);
+        const auto [p50, p99] = read_latencies(snapshot.get(), warm ? settings_.reads : kColdReads);
         head_p50.push_back(h50), head_p99.push_back(h99), past_p50.push_back(p50), past_p99.push_back(p99);
       }
       const auto middle_of = [](std::vector<double> v) {
@@ -116,6 +120,7 @@ class Bench {
       std::printf("%s reads, us: head p50 %.1f p99 %.1f, past p50 %.1f p99 %.1f, past to head p99 %.2f\n",
                   warm ? "warm" : "cold", middle_of(head_p50), middle_of(head_p99), middle_of(past_p50),
                   middle_of(past_p99), middle_of(past_p99) / middle_of(head_p99));
+      std::fflush(stdout);
     }
     snapshot.reset();
 
@@ -182,10 +187,10 @@ class Bench {
   }
 
   // p50 and p99 of single reads of random keys, each with a view of its own, in microseconds.
-  std::pair<double, double> read_latencies(const Snapshot* past) {
+  std::pair<double, double> read_latencies(const Snapshot* past, uint64_t reads) {
     Random random(17);
     std::vector<double> us;
-    for (uint64_t i = 0; i < settings_.reads; ++i) {
+    for (uint64_t i = 0; i < reads; ++i) {
       const std::string name = key(random.below(settings_.keys));
       const double begun = now_ms();
       const auto view = past != nullptr ? database_->read(*past) : database_->read();
