@@ -193,8 +193,9 @@ TEST_F(DumpTest, HistoryOfManyCommitsBeginsWithTheHorizon) {
   for (int i = 0; i < kCommits; i += 100) {
     std::vector<std::string> keys;
     for (int j = 0; j < 100; ++j) keys.push_back(key({static_cast<double>(j)}));
+    const std::string value = std::to_string(i);
     kv::AtomicWrite write;
-    for (const std::string& one : keys) write.mutations.push_back(test::set_mutation(one, std::to_string(i)));
+    for (const std::string& one : keys) write.mutations.push_back(test::set_mutation(one, value));
     store_.write(write);
   }
   const Options history = {.name = "test", .moment = {}, .prefix = {}, .history = true};
