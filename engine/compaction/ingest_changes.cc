@@ -10,12 +10,6 @@
 // What does not fit in memory is read from the segments in rounds, each of the oldest stamps that fit.
 
 namespace tidemark {
-namespace {
-
-constexpr uint32_t kReadAheadBytes = 256 << 10;
-
-}  // namespace
-
 void IngestChanges::Round::add(std::string_view key, Versionstamp stamp, bool tombstone) {
   entries.push_back({stamp, keys.size(), static_cast<uint32_t>(key.size()), tombstone});
   keys += key;
@@ -56,11 +50,8 @@ Result<IngestChanges::Round> IngestChanges::read_round(VersionSet& versions,
                                                        const std::vector<SegmentMeta>& segments,
                                                        Versionstamp above, size_t memory_bytes) {
   Round round;
-  SegmentReadOptions options;
-  options.fill_cache = false;
-  options.read_ahead_bytes = kReadAheadBytes;
   for (const SegmentMeta& meta : segments) {
-    RunIterator it({versions.open_segment(meta)}, options);
+    RunIterator it({versions.open_segment(meta)}, SegmentReadOptions::once_through());
     for (it.seek({}, Versionstamp::max()); it.valid(); it.next()) {
       if (it.stamp() <= above || it.stamp() > round.limit) continue;
       round.add(it.key(), it.stamp(), it.tombstone());

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <initializer_list>
-#include <optional>
 #include <string>
 #include <vector>
 
@@ -20,8 +19,6 @@
 
 namespace tidemark {
 namespace {
-
-constexpr uint32_t kReadAheadBytes = 256 << 10;
 
 void add_outputs(ManifestEdit& edit, const OutputFiles& files, uint64_t place) {
   for (const SegmentMeta& meta : files.files()) edit.added_segments.push_back({place, meta});
@@ -77,13 +74,23 @@ Status write_changes(VersionSet& versions, const Memtable& memtable, const std::
   return {};
 }
 
+// Hands on every entry of all sources, in order. kShutdown when the database is being closed.
+template <class Add>
+Status merge(const JobContext& context, std::vector<std::unique_ptr<EntryIterator>> sources, Add&& add) {
+  MergingIterator merged(std::move(sources));
+  for (merged.seek({}, Versionstamp::max()); merged.valid(); merged.next()) {
+    if (context.stopping.load(std::memory_order_relaxed))
+      return fail(ErrorCode::kShutdown, "a merge was given up");
+    TM_TRY(add(merged));
+  }
+  return merged.status();
+}
+
 Status merge_live(const JobContext& context, const CompactionPlan& plan) {
   const auto state = context.versions.acquire();
   const Version& version = *state->version;
   const size_t output_level = plan.level + 1;
-  SegmentReadOptions read;
-  read.fill_cache = false;
-  read.read_ahead_bytes = kReadAheadBytes;
+  const SegmentReadOptions read = SegmentReadOptions::once_through();
   std::vector<std::unique_ptr<EntryIterator>> sources;
   if (plan.level == 0) {
     for (const SegmentRef& s : plan.upper)
@@ -99,13 +106,7 @@ Status merge_live(const JobContext& context, const CompactionPlan& plan) {
   VersionSplitter splitter(live, history, context.horizon, [&](std::string_view key) {
     return !live_may_contain(version, output_level + 1, key, filter_hash(key));
   });
-  MergingIterator merged(std::move(sources));
-  for (merged.seek({}, Versionstamp::max()); merged.valid(); merged.next()) {
-    if (context.stopping.load(std::memory_order_relaxed))
-      return fail(ErrorCode::kShutdown, "a merge was given up");
-    TM_TRY(splitter.add(merged));
-  }
-  TM_TRY(merged.status());
+  TM_TRY(merge(context, std::move(sources), [&](const EntryIterator& entry) { return splitter.add(entry); }));
   TM_TRY(live.finish());
   TM_TRY(history.finish());
 
@@ -119,9 +120,7 @@ Status merge_live(const JobContext& context, const CompactionPlan& plan) {
 }
 
 Status merge_history(const JobContext& context, const CompactionPlan& plan) {
-  SegmentReadOptions read;
-  read.fill_cache = false;
-  read.read_ahead_bytes = kReadAheadBytes;
+  const SegmentReadOptions read = SegmentReadOptions::once_through();
   std::vector<std::unique_ptr<EntryIterator>> sources;
   ManifestEdit edit;
   for (const HistoryRun& run : plan.runs) {
@@ -130,22 +129,17 @@ Status merge_history(const JobContext& context, const CompactionPlan& plan) {
   }
   OutputFiles history(context.versions, context.options, SegmentKind::kHistory,
                       context.options.segment_bytes);
-  MergingIterator merged(std::move(sources));
   std::string key;
   Versionstamp stamp;
   bool any = false;
-  for (merged.seek({}, Versionstamp::max()); merged.valid(); merged.next()) {
-    if (context.stopping.load(std::memory_order_relaxed))
-      return fail(ErrorCode::kShutdown, "a merge was given up");
-    if (any && merged.stamp() == stamp && merged.key() == key) continue;
+  TM_TRY(merge(context, std::move(sources), [&](const EntryIterator& entry) -> Status {
+    if (any && entry.stamp() == stamp && entry.key() == key) return {};
     any = true;
-    key = merged.key();
-    stamp = merged.stamp();
-    if (droppable(merged.superseded(), context.horizon)) continue;
-    TM_TRY(
-        history.add(merged.key(), merged.stamp(), merged.superseded(), merged.tombstone(), merged.value()));
-  }
-  TM_TRY(merged.status());
+    key = entry.key();
+    stamp = entry.stamp();
+    if (droppable(entry.superseded(), context.horizon)) return {};
+    return history.add(entry.key(), entry.stamp(), entry.superseded(), entry.tombstone(), entry.value());
+  }));
   TM_TRY(history.finish());
   add_history(edit, history);
   add_horizon(edit, context);
@@ -193,9 +187,7 @@ Status own_shared(const JobContext& context) {
   const auto state = context.versions.acquire();
   const Version& version = *state->version;
   TM_CHECK(version.live[kLevels - 1].empty());
-  SegmentReadOptions read;
-  read.fill_cache = false;
-  read.read_ahead_bytes = kReadAheadBytes;
+  const SegmentReadOptions read = SegmentReadOptions::once_through();
   std::vector<std::unique_ptr<EntryIterator>> sources;
   ManifestEdit edit;
   for (const SharedRun& run : version.shared) {
@@ -206,25 +198,9 @@ Status own_shared(const JobContext& context) {
   OutputFiles live(context.versions, context.options, SegmentKind::kLive, context.options.segment_bytes);
   OutputFiles history(context.versions, context.options, SegmentKind::kHistory,
                       context.options.segment_bytes);
-  MergingIterator merged(std::move(sources));
-  std::string key;
-  std::optional<Versionstamp> newer;  // the version of `key` met before
-  for (merged.seek({}, Versionstamp::max()); merged.valid(); merged.next()) {
-    if (context.stopping.load(std::memory_order_relaxed))
-      return fail(ErrorCode::kShutdown, "a merge was given up");
-    if (merged.key() != key) {
-      key = merged.key();
-      newer.reset();
-    }
-    // What superseded the newest may be gone: a tombstone that had nothing beneath it.
-    const Versionstamp superseded = std::min(merged.superseded(), newer.value_or(Versionstamp::max()));
-    newer = merged.stamp();
-    if (superseded == merged.stamp() || droppable(superseded, context.horizon)) continue;
-    if (superseded == Versionstamp::max() && merged.tombstone()) continue;
-    OutputFiles& to = superseded == Versionstamp::max() ? live : history;
-    TM_TRY(to.add(merged.key(), merged.stamp(), superseded, merged.tombstone(), merged.value()));
-  }
-  TM_TRY(merged.status());
+  // The newest may have been superseded by what is gone: a tombstone that had nothing beneath it.
+  VersionSplitter splitter(live, history, context.horizon, [](std::string_view) { return true; });
+  TM_TRY(merge(context, std::move(sources), [&](const EntryIterator& entry) { return splitter.add(entry); }));
   TM_TRY(live.finish());
   TM_TRY(history.finish());
   add_outputs(edit, live, kLevels - 1);

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <functional>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -19,18 +20,20 @@ class VersionSplitter {
                   std::function<bool(std::string_view)> nothing_beneath)
       : live_(live), history_(history), horizon_(horizon), nothing_beneath_(std::move(nothing_beneath)) {}
 
-  // Entries in order, each key's newest first.
-  Status add(std::string_view key, Versionstamp stamp, bool tombstone, std::string_view value);
-  Status add(const EntryIterator& e) { return add(e.key(), e.stamp(), e.tombstone(), e.value()); }
+  // Entries in order, each key's newest first. `superseded`: what is known of it beside the entries met.
+  Status add(std::string_view key, Versionstamp stamp, bool tombstone, std::string_view value,
+             Versionstamp superseded = Versionstamp::max());
+  Status add(const EntryIterator& e) {
+    return add(e.key(), e.stamp(), e.tombstone(), e.value(), e.superseded());
+  }
 
  private:
   OutputFiles& live_;
   OutputFiles& history_;
   const Versionstamp horizon_;
   const std::function<bool(std::string_view)> nothing_beneath_;
-  bool any_ = false;
-  std::string key_;
-  Versionstamp newer_;  // the version of key_ met last
+  std::string key_;                    // met last
+  std::optional<Versionstamp> newer_;  // the version of it met last; nothing before the first
 };
 
 }  // namespace tidemark

@@ -27,7 +27,8 @@ struct BlockEntry {
   std::string_view key_suffix;  // after the block's prefix
   std::string_view value;
   Versionstamp stamp;
-  Versionstamp superseded;  // history only: an upper bound of what superseded this version
+  // An upper bound of what superseded this version; in live blocks, which say nothing of it, none.
+  Versionstamp superseded = Versionstamp::max();
   bool tombstone = false;
 };
 

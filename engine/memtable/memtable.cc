@@ -72,8 +72,8 @@ void Memtable::begin_commit(Versionstamp stamp, int64_t timestamp_ms) {
   current_ = {stamp, timestamp_ms, writes_.size(), writes_.size()};
 }
 
-void Memtable::end_commit() {
-  current_.end_write = writes_.size();
+void Memtable::end_commit(uint64_t end_write) {
+  current_.end_write = end_write;
   commits_.append(current_);
   log_bytes_.store(commits_.bytes() + writes_.bytes(), std::memory_order_relaxed);
 }

@@ -32,7 +32,7 @@ class Memtable {
   void begin_commit(Versionstamp stamp, int64_t timestamp_ms);
   void add(WriteKind kind, std::string_view key, std::string_view value);
   // From now on the commit is in the list of commits.
-  void end_commit();
+  void end_commit() { end_commit(writes_.size()); }
 
   struct Found {
     std::string_view value;  // lives as long as the memtable
@@ -106,6 +106,8 @@ class Memtable {
     }
   };
 
+  // With its writes up to there, some of which may be added only now.
+  void end_commit(uint64_t end_write);
   Node* new_node(std::string_view key, std::string_view value, int height);
   // Of a new node; the list is at least that high afterwards.
   int choose_height();

@@ -21,10 +21,7 @@ uint64_t sort_prefix(std::string_view key, size_t skip) {
 
 void Memtable::Loader::end_commit() {
   if (!std::exchange(open_, false)) return;
-  memtable_.current_.end_write = memtable_.writes_.size() + pending_.size();
-  memtable_.commits_.append(memtable_.current_);
-  memtable_.log_bytes_.store(memtable_.commits_.bytes() + memtable_.writes_.bytes(),
-                             std::memory_order_relaxed);
+  memtable_.end_commit(memtable_.writes_.size() + pending_.size());
 }
 
 Status Memtable::Loader::add_pending() {

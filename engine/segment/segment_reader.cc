@@ -121,15 +121,6 @@ Result<std::shared_ptr<const Block>> SegmentReader::block_through(Window& window
   return decode(std::string_view(window.bytes).substr(place.offset - window.offset, place.size), i);
 }
 
-namespace {
-
-// Of a live version, which is stored without: none.
-Versionstamp bound_of(const BlockEntry& entry) {
-  return entry.superseded == Versionstamp::min() ? Versionstamp::max() : entry.superseded;
-}
-
-}  // namespace
-
 Result<std::optional<SegmentReader::Found>> SegmentReader::get(std::string_view key, uint64_t hash,
                                                                Versionstamp at,
                                                                const SegmentReadOptions& options) const {
@@ -144,7 +135,7 @@ Result<std::optional<SegmentReader::Found>> SegmentReader::get(std::string_view 
   if (key.size() != prefix.size() + e.key_suffix.size() || key.substr(prefix.size()) != e.key_suffix ||
       !key.starts_with(prefix))
     return std::nullopt;
-  return Found{e.value, e.stamp, bound_of(e), e.tombstone, std::move(block)};
+  return Found{e.value, e.stamp, e.superseded, e.tombstone, std::move(block)};
 }
 
 bool SegmentIterator::load(size_t i) {
@@ -169,7 +160,7 @@ bool SegmentIterator::show(uint32_t entry) {
   key_ = key_buffer_;
   value_ = e.value;
   stamp_ = e.stamp;
-  superseded_ = bound_of(e);
+  superseded_ = e.superseded;
   tombstone_ = e.tombstone;
   return valid_ = true;
 }

@@ -21,6 +21,9 @@ struct SegmentReadOptions {
   bool memory_only = false;       // kWouldBlock rather than read the disk
   bool fill_cache = true;         // keep the blocks read in the cache
   uint32_t read_ahead_bytes = 0;  // read at least this much at once (merges); bypasses the cache
+
+  // To go once over all of it, as merges do.
+  static SegmentReadOptions once_through() { return {false, false, uint32_t{256} << 10}; }
 };
 
 // An open segment: file, index, filter. Immutable; any thread. Every byte given out has matched its checksum.

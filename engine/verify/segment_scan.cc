@@ -247,7 +247,7 @@ bool SegmentScan::next() {
     key_ = key_buffer_;
     value_ = e.value;
     stamp_ = e.stamp;
-    superseded_ = kind_ == SegmentKind::kHistory ? e.superseded : Versionstamp::max();
+    superseded_ = e.superseded;
     tombstone_ = e.tombstone;
     check_entry();
     // Readers refuse what lies before the range that the manifest names, and a merge counts on it.
