@@ -4,6 +4,7 @@
 #include <cstdio>
 
 #include "engine/base/base64.h"
+#include "engine/base/hex.h"
 #include "engine/base/time_text.h"
 #include "engine/io/posix_file_system.h"
 #include "engine/verify/file_records.h"
@@ -17,16 +18,6 @@ namespace json = boost::json;
 
 constexpr int kFailed = 1;
 constexpr int kDamaged = 4;
-
-std::string hex(std::string_view bytes) {
-  static constexpr char kDigits[] = "0123456789abcdef";
-  std::string out;
-  for (const char c : bytes) {
-    out.push_back(kDigits[static_cast<uint8_t>(c) >> 4]);
-    out.push_back(kDigits[static_cast<uint8_t>(c) & 15]);
-  }
-  return out;
-}
 
 void put_key(json::object& out, const char* name, std::string_view key) {
   out[name] = base64(key);
@@ -109,7 +100,7 @@ class Dump final : public verify::RecordVisitor {
   Status on_log_header(const LogHeader& header) override {
     return line(0, "header",
                 json::object{{"kind", header.kind == LogKind::kWal ? "wal" : "manifest"},
-                             {"databaseId", hex(header.database_id)},
+                             {"databaseId", to_hex(header.database_id)},
                              {"number", header.file_number},
                              {"predecessor", header.predecessor_number},
                              {"predecessorEnd", header.predecessor_end}});

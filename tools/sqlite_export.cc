@@ -11,6 +11,7 @@
 #include <system_error>
 #include <vector>
 
+#include "engine/base/hex.h"
 #include "server/kv/keyspace.h"
 #include "server/kv/queue_message.h"
 #include "server/kv/stored_value.h"
@@ -42,9 +43,8 @@ std::string json_keys(const std::vector<std::string_view>& keys) {
 }
 
 std::string hex32(uint32_t number) {
-  static constexpr char kDigits[] = "0123456789abcdef";
   std::string out;
-  for (int shift = 28; shift >= 0; shift -= 4) out += kDigits[number >> shift & 15];
+  for (int shift = 28; shift >= 0; shift -= 4) out += kHexDigits[number >> shift & 15];
   return out;
 }
 

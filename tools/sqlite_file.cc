@@ -13,6 +13,7 @@
 #include <system_error>
 
 #include "engine/base/check.h"
+#include "engine/base/hex.h"
 
 namespace tidemark::tools {
 
@@ -44,11 +45,11 @@ std::string system_message(int error) {
 
 // A URI of any path, with `query`.
 std::string uri_of(const std::string& path, const char* query) {
-  static constexpr char kDigits[] = "0123456789abcdef";
   std::string out = "file:";
   for (const char c : path) {
     if (c == '%' || c == '?' || c == '#') {
-      out += {'%', kDigits[static_cast<uint8_t>(c) >> 4], kDigits[static_cast<uint8_t>(c) & 15]};
+      out += '%';
+      append_hex(out, static_cast<uint8_t>(c));
     } else {
       out += c;
     }

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "engine/base/coding.h"
+#include "engine/base/hex.h"
 
 namespace tidemark {
 
@@ -18,31 +19,16 @@ Versionstamp Versionstamp::from_bytes(const char* p) {
 }
 
 std::string Versionstamp::hex() const {
-  static constexpr char kDigits[] = "0123456789abcdef";
-  std::string out;
-  out.reserve(2 * kBytes);
-  for (char c : bytes()) {
-    out.push_back(kDigits[static_cast<uint8_t>(c) >> 4]);
-    out.push_back(kDigits[static_cast<uint8_t>(c) & 15]);
-  }
-  return out;
+  const auto raw = bytes();
+  return to_hex({raw.data(), raw.size()});
 }
 
 std::optional<Versionstamp> Versionstamp::from_hex(std::string_view hex) {
   if (hex.size() != 2 * kBytes) return std::nullopt;
   std::array<char, kBytes> raw{};
   for (size_t i = 0; i < hex.size(); ++i) {
-    const char c = hex[i];
-    int digit;
-    if (c >= '0' && c <= '9') {
-      digit = c - '0';
-    } else if (c >= 'a' && c <= 'f') {
-      digit = c - 'a' + 10;
-    } else if (c >= 'A' && c <= 'F') {
-      digit = c - 'A' + 10;
-    } else {
-      return std::nullopt;
-    }
+    const int digit = hex_value(hex[i]);
+    if (digit < 0) return std::nullopt;
     raw[i / 2] = static_cast<char>((static_cast<uint8_t>(raw[i / 2]) << 4) | digit);
   }
   return from_bytes(raw.data());

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "engine/base/hex.h"
+
 namespace tidemark::verify {
 namespace {
 
@@ -47,7 +49,6 @@ void Reporter::advance(uint64_t bytes) {
 }
 
 std::string shown(std::string_view bytes) {
-  static constexpr char kHex[] = "0123456789abcdef";
   std::string out = "\"";
   for (const char c : bytes.substr(0, kMaxShownBytes)) {
     const auto byte = static_cast<uint8_t>(c);
@@ -55,8 +56,7 @@ std::string shown(std::string_view bytes) {
       out.push_back(c);
     } else {
       out += "\\x";
-      out.push_back(kHex[byte >> 4]);
-      out.push_back(kHex[byte & 15]);
+      append_hex(out, byte);
     }
   }
   return out + (bytes.size() > kMaxShownBytes ? "\"..." : "\"");

@@ -18,6 +18,7 @@
 #include <algorithm>
 #include <optional>
 
+#include "engine/base/hex.h"
 #include "engine/base/mutant.h"
 #include "server/connect/failure.h"
 #include "server/connect/metadata.h"
@@ -62,16 +63,11 @@ struct Target {
 // %41 is A; what is not of that form stays.
 std::string percent_decoded(std::string_view text) {
   std::string out;
-  const auto digit = [](char c) {
-    return c >= '0' && c <= '9'   ? c - '0'
-           : c >= 'a' && c <= 'f' ? c - 'a' + 10
-           : c >= 'A' && c <= 'F' ? c - 'A' + 10
-                                  : -1;
-  };
   for (size_t i = 0; i < text.size(); ++i) {
     const bool encoded =
-        text[i] == '%' && i + 2 < text.size() && digit(text[i + 1]) >= 0 && digit(text[i + 2]) >= 0;
-    out.push_back(encoded ? static_cast<char>(digit(text[i + 1]) << 4 | digit(text[i + 2])) : text[i]);
+        text[i] == '%' && i + 2 < text.size() && hex_value(text[i + 1]) >= 0 && hex_value(text[i + 2]) >= 0;
+    out.push_back(encoded ? static_cast<char>(hex_value(text[i + 1]) << 4 | hex_value(text[i + 2]))
+                          : text[i]);
     if (encoded) i += 2;
   }
   return out;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "engine/base/hex.h"
 #include "engine/io/entropy.h"
 
 namespace tidemark::host {
@@ -13,23 +14,14 @@ bool is_dash_place(size_t i) {
   return i == 8 || i == 13 || i == 18 || i == 23;
 }
 
-int digit_of(char c) {
-  if (c >= '0' && c <= '9') return c - '0';
-  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
-  return -1;
-}
-
 }  // namespace
 
 std::string Uuid::text() const {
-  static constexpr char kDigits[] = "0123456789abcdef";
   std::string out;
   out.reserve(kTextChars);
   for (const uint8_t byte : bytes) {
     if (is_dash_place(out.size())) out.push_back('-');
-    out.push_back(kDigits[byte >> 4]);
-    out.push_back(kDigits[byte & 15]);
+    append_hex(out, byte);
   }
   return out;
 }
@@ -43,7 +35,7 @@ std::optional<Uuid> Uuid::from_text(std::string_view text) {
       if (text[i] != '-') return std::nullopt;
       continue;
     }
-    const int digit = digit_of(text[i]);
+    const int digit = hex_value(text[i]);
     if (digit < 0) return std::nullopt;
     uint8_t& byte = out.bytes[digits++ / 2];
     byte = static_cast<uint8_t>(byte << 4 | digit);

@@ -6,6 +6,8 @@
 #include <cstdint>
 #include <vector>
 
+#include "engine/base/hex.h"
+
 namespace tidemark::kv {
 namespace {
 
@@ -13,7 +15,6 @@ constexpr uint32_t kStep = 1'000'000'000;
 constexpr size_t kStepDigits = 9;
 // No number of kMaxDecimalBytes has more: log10(256) is below 2.409.
 constexpr size_t kMaxDecimalDigits = kMaxDecimalBytes * 2409 / 1000 + 1;
-constexpr char kHexDigits[] = "0123456789abcdef";
 
 std::string_view trimmed(std::string_view magnitude) {
   return magnitude.substr(0, magnitude.find_last_not_of('\0') + 1);

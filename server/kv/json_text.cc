@@ -7,6 +7,7 @@
 #include <cmath>
 
 #include "engine/base/check.h"
+#include "engine/base/hex.h"
 
 namespace tidemark::kv {
 namespace {
@@ -14,7 +15,6 @@ namespace {
 namespace json = boost::json;
 
 void append_string(std::string& out, std::string_view text) {
-  constexpr char kHexDigits[] = "0123456789abcdef";
   out.push_back('"');
   for (const char c : text) {
     const auto byte = static_cast<unsigned char>(c);
@@ -29,8 +29,7 @@ void append_string(std::string& out, std::string_view text) {
       out += "\\r";
     } else if (byte < 0x20 || byte == 0x7f) {
       out += "\\u00";
-      out.push_back(kHexDigits[byte >> 4]);
-      out.push_back(kHexDigits[byte & 15]);
+      append_hex(out, byte);
     } else {
       out.push_back(c);
     }
