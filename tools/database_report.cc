@@ -6,10 +6,10 @@
 
 #include "engine/base/coding.h"
 #include "server/kv/keyspace.h"
+#include "server/kv/keyspace_scan.h"
 #include "server/kv/queue_message.h"
 #include "server/kv/stored_value.h"
 #include "server/kv/tuple_key.h"
-#include "tools/keyspace_scan.h"
 
 namespace tidemark::tools {
 namespace {
@@ -25,10 +25,11 @@ class Reporter {
     out_.horizon = database_.horizon();
     out_.stats = database_.stats();
     TM_TRY(walk(kv::kExpiryPrefix, out_.expiry_index,
-                [this](const KeyspaceScan& entry) { return add_expiry(entry); }));
+                [this](const kv::KeyspaceScan& entry) { return add_expiry(entry); }));
+    TM_TRY(walk(kv::kQueuePrefix, out_.queue,
+                [this](const kv::KeyspaceScan& entry) { return add_message(entry); }));
     TM_TRY(
-        walk(kv::kQueuePrefix, out_.queue, [this](const KeyspaceScan& entry) { return add_message(entry); }));
-    TM_TRY(walk(kv::kUserPrefix, out_.user, [this](const KeyspaceScan& entry) { return add_entry(entry); }));
+        walk(kv::kUserPrefix, out_.user, [this](const kv::KeyspaceScan& entry) { return add_entry(entry); }));
     end_prefix();
     return std::move(out_);
   }
@@ -36,7 +37,7 @@ class Reporter {
  private:
   template <class Add>
   Status walk(char prefix, DatabaseReport::Sum& sum, const Add& add) {
-    KeyspaceScan scan(database_, *snapshot_, prefix);
+    kv::KeyspaceScan scan(database_, *snapshot_, kv::part_range(prefix));
     for (;;) {
       TM_ASSIGN(const bool more, scan.next());
       if (!more) return {};
@@ -50,12 +51,12 @@ class Reporter {
     }
   }
 
-  static void count(DatabaseReport::Sum& sum, const KeyspaceScan& entry) {
+  static void count(DatabaseReport::Sum& sum, const kv::KeyspaceScan& entry) {
     ++sum.entries;
     sum.bytes += entry.key().size() - 1 + entry.value().size();
   }
 
-  Status add_expiry(const KeyspaceScan& entry) {
+  Status add_expiry(const kv::KeyspaceScan& entry) {
     if (entry.key().size() < kv::kExpiryKeyHeaderBytes)
       return fail(ErrorCode::kCorruption, "an expiry index key is cut short");
     const auto expire_at_ms = static_cast<int64_t>(load_be64(entry.key().data() + 1));
@@ -64,19 +65,18 @@ class Reporter {
     return {};
   }
 
-  Status add_message(const KeyspaceScan& entry) {
+  Status add_message(const kv::KeyspaceScan& entry) {
     TM_ASSIGN(const kv::QueueKey key, kv::parse_queue_key(entry.key()));
     if (key.deliver_at_ms > now_ms_) return {};
     if (out_.queue_due++ == 0) out_.queue_lag_ms = now_ms_ - key.deliver_at_ms;
     return {};
   }
 
-  Status add_entry(const KeyspaceScan& entry) {
+  Status add_entry(const kv::KeyspaceScan& entry) {
     TM_ASSIGN(const kv::StoredValue value, kv::parse_stored_value(entry.value()));
     if (value.expired_at(now_ms_)) ++out_.user_expired;
     const std::string_view key = entry.key().substr(1);
-    // No part is the beginning of another.
-    if (prefix_sum_.entries == 0 || !key.starts_with(prefix_)) {
+    if (prefix_sum_.entries == 0 || !kv::has_parts(key, prefix_)) {
       const std::optional<kv::KeyParts> parts = kv::decode_key(key);
       if (!parts || parts->empty()) {
         count(out_.unreadable, entry);

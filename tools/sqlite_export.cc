@@ -13,9 +13,9 @@
 
 #include "engine/base/hex.h"
 #include "server/kv/keyspace.h"
+#include "server/kv/keyspace_scan.h"
 #include "server/kv/queue_message.h"
 #include "server/kv/stored_value.h"
-#include "tools/keyspace_scan.h"
 #include "tools/sqlite_file.h"
 
 namespace tidemark::tools {
@@ -94,7 +94,7 @@ class Export {
 
   Status write_entries(SqliteFile& file) {
     TM_ASSIGN(SqliteStatement insert, file.prepare("insert into kv values (?, ?, ?, ?, 0, ?)"));
-    KeyspaceScan scan(database_, snapshot_, kv::kUserPrefix);
+    kv::KeyspaceScan scan(database_, snapshot_, kv::part_range(kv::kUserPrefix));
     for (;;) {
       TM_ASSIGN(const bool more, scan.next());
       if (!more) return {};
@@ -121,7 +121,7 @@ class Export {
   // A message's id says which commit enqueued it, and as which of its messages: no two have the same.
   Status write_messages(SqliteFile& file) {
     TM_ASSIGN(SqliteStatement insert, file.prepare("insert into queue values (?, ?, ?, ?, ?)"));
-    KeyspaceScan scan(database_, snapshot_, kv::kQueuePrefix);
+    kv::KeyspaceScan scan(database_, snapshot_, kv::part_range(kv::kQueuePrefix));
     for (;;) {
       TM_ASSIGN(const bool more, scan.next());
       if (!more) return {};

@@ -1,5 +1,5 @@
-// The moment is pinned for as long as it takes; views of it are opened for a piece at a time, since a view
-// keeps files and memory of the store.
+// The moment is pinned for as long as it takes; views of it and visits of history last for a piece at a time,
+// since they keep files and memory of the store.
 #include "server/dump/dump.h"
 
 #include <algorithm>
@@ -7,15 +7,14 @@
 
 #include "engine/io/clock.h"
 #include "server/kv/keyspace.h"
+#include "server/kv/keyspace_scan.h"
 
 namespace tidemark::dump {
 namespace {
 
-constexpr uint64_t kEntriesOfAView = 4096;
+constexpr uint64_t kWritesOfAVisit = 4096;
 constexpr int64_t kProgressPauseUs = 500'000;
 constexpr int kMaxPins = 100;
-// Parts begin with smaller bytes, so this is behind all keys that have more parts.
-constexpr char kBehindAllParts = '\xff';
 
 // Writes lines and counts them.
 class Writer {
@@ -47,49 +46,23 @@ class Writer {
   int64_t next_progress_us_ = 0;
 };
 
-struct EngineRange {
-  std::string start;
-  std::string end;
-};
-
-EngineRange range_of(const std::optional<std::string>& prefix) {
-  EngineRange range{std::string(1, kv::kUserPrefix), std::string(1, kv::kUserPrefix + 1)};
-  if (!prefix || prefix->empty()) return range;
-  range.start += *prefix;
-  range.end = range.start + kBehindAllParts;
-  return range;
-}
-
-// The entries of one view, up to a number of them, but for those that have expired at `now_ms` (0: none has).
-// True if there may be more; `range` then begins there.
-Result<bool> write_some(const ReadView& view, int64_t now_ms, EngineRange& range, Writer& writer) {
-  const std::unique_ptr<Cursor> cursor = view.scan({range.start, range.end});
-  for (uint64_t looked_at = 0; looked_at < kEntriesOfAView; ++looked_at) {
-    TM_ASSIGN(const bool more, cursor->next());
-    if (!more) return false;
-    TM_ASSIGN(const kv::StoredValue value, kv::parse_stored_value(cursor->value()));
-    if (!value.expired_at(now_ms))
-      TM_TRY(writer.entry(cursor->key().substr(1), &value, cursor->versionstamp()));
-    range.start = cursor->key();
+// But for the entries that have expired at `now_ms` (0: none has).
+Status write_state(const Database& database, const Snapshot& snapshot, int64_t now_ms,
+                   const kv::KeyRange& range, Writer& writer) {
+  kv::KeyspaceScan scan(database, snapshot, range);
+  while (true) {
+    TM_ASSIGN(const bool more, scan.next());
+    if (!more) return {};
+    TM_ASSIGN(const kv::StoredValue value, kv::parse_stored_value(scan.value()));
+    if (!value.expired_at(now_ms)) TM_TRY(writer.entry(scan.key().substr(1), &value, scan.versionstamp()));
   }
-  range.start.push_back('\0');
-  return true;
-}
-
-Status write_state(const Database& database, const Snapshot& snapshot, int64_t now_ms, EngineRange range,
-                   Writer& writer) {
-  for (bool more = true; more;) {
-    const std::unique_ptr<ReadView> view = database.read(snapshot);
-    TM_ASSIGN(more, write_some(*view, now_ms, range, writer));
-  }
-  return {};
 }
 
 // Some commits and what each wrote, with the values that a reader saw right behind it. As long as a visit
 // lasts, memtables are kept, so one visit is short.
 class CommitWriter final : public HistoryVisitor {
  public:
-  CommitWriter(Database& database, const EngineRange& range, Versionstamp from, Writer& writer)
+  CommitWriter(Database& database, const kv::KeyRange& range, Versionstamp from, Writer& writer)
       : database_(database), range_(range), done_(from), stamp_(from), writer_(writer) {}
 
   const Status& status() const { return status_; }
@@ -99,14 +72,14 @@ class CommitWriter final : public HistoryVisitor {
 
   bool on_commit(const CommitPoint& commit, uint32_t) override {
     done_ = stamp_;
-    enough_ = !status_ || writes_ >= kEntriesOfAView;
+    enough_ = !status_ || writes_ >= kWritesOfAVisit;
     stamp_ = commit.stamp;
     view_.reset();
     return !enough_;
   }
   void on_write(std::string_view key, bool erased) override {
     ++writes_;
-    if (status_ && key >= range_.start && key < range_.end) status_ = write(key, erased);
+    if (status_ && range_.contains(key)) status_ = write(key, erased);
   }
 
  private:
@@ -125,7 +98,7 @@ class CommitWriter final : public HistoryVisitor {
   }
 
   Database& database_;
-  const EngineRange& range_;
+  const kv::KeyRange& range_;
   Versionstamp done_;   // the commits up to here
   Versionstamp stamp_;  // of the commit under way
   Writer& writer_;
@@ -136,7 +109,7 @@ class CommitWriter final : public HistoryVisitor {
 };
 
 // REQUIRES: `from` is pinned.
-Status write_commits(Database& database, Versionstamp from, Versionstamp to, const EngineRange& range,
+Status write_commits(Database& database, Versionstamp from, Versionstamp to, const kv::KeyRange& range,
                      Writer& writer) {
   for (bool more = true; more;) {
     CommitWriter commits(database, range, from, writer);
@@ -175,7 +148,7 @@ Result<Summary> dump(Database& database, Clock& clock, const Options& options, c
   }
   Writer writer(clock, line, progress);
   TM_TRY(writer.begin({options.name, moment.stamp, moment.now_ms, options.prefix, options.history}));
-  const EngineRange range = range_of(options.prefix);
+  const kv::KeyRange range = kv::user_range(options.prefix.value_or(""));
   if (options.history) {
     TM_TRY(write_state(database, *oldest, 0, range, writer));
     TM_TRY(write_commits(database, oldest->versionstamp(), moment.stamp, range, writer));

@@ -4,13 +4,6 @@
 
 namespace tidemark::kv {
 
-KeyRange prefix_range(std::string_view prefix) {
-  KeyRange range{std::string(prefix), std::string(prefix)};
-  while (!range.end.empty() && range.end.back() == '\xff') range.end.pop_back();
-  if (!range.end.empty()) ++range.end.back();
-  return range;
-}
-
 void ChangedKeys::sort() {
   const auto less = [this](const Key& a, const Key& b) { return view(a) < view(b); };
   const auto same = [this](const Key& a, const Key& b) { return view(a) == view(b); };

@@ -10,17 +10,9 @@
 #include "engine/base/status.h"
 #include "engine/base/versionstamp.h"
 #include "engine/database.h"
+#include "server/kv/keyspace.h"
 
 namespace tidemark::kv {
-
-// Keys of the engine in [start, end); an empty `end` means no upper bound.
-struct KeyRange {
-  std::string start;
-  std::string end;
-  bool contains(std::string_view key) const { return key >= start && (end.empty() || key < end); }
-};
-// Keys that begin with `prefix`.
-KeyRange prefix_range(std::string_view prefix);
 
 // The keys of a range that commits above `from` up to `to` wrote, in order, each once. Memory is bounded,
 // however many there are: then history is read more than once. One thread. REQUIRES: `from` is pinned.

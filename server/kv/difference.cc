@@ -7,6 +7,7 @@
 
 #include "server/kv/changed_keys.h"
 #include "server/kv/keyspace.h"
+#include "server/kv/keyspace_scan.h"
 #include "server/kv/past_reader.h"
 
 namespace tidemark::kv {
@@ -26,17 +27,17 @@ bool same(const std::optional<VersionedValue>& a, const std::optional<VersionedV
 }
 
 // The user's keys that the index says expire in (after_ms, to_ms].
-Status expiring(PastReader& at, int64_t after_ms, int64_t to_ms,
+Status expiring(const Database& database, const Snapshot& at, int64_t after_ms, int64_t to_ms,
                 const std::function<void(std::string_view)>& give) {
   if (after_ms >= to_ms) return {};
-  const std::string start = expiry_key_from(std::max<int64_t>(after_ms + 1, 0));
-  const std::string end = expiry_key_from(std::max<int64_t>(to_ms + 1, 0));
-  const auto cursor = at.view().scan({start, end, false});
+  KeyspaceScan scan(database, at,
+                    {expiry_key_from(std::max<int64_t>(after_ms + 1, 0)),
+                     expiry_key_from(std::max<int64_t>(to_ms + 1, 0))});
   std::string key(1, kUserPrefix);
   while (true) {
-    TM_ASSIGN(const bool more, cursor->next());
+    TM_ASSIGN(const bool more, scan.next());
     if (!more) return {};
-    key.replace(1, key.npos, cursor->key().substr(kExpiryKeyHeaderBytes));
+    key.replace(1, key.npos, scan.key().substr(kExpiryKeyHeaderBytes));
     give(key);
   }
 }
@@ -49,11 +50,11 @@ Status for_each_difference(Database& database, const Moment& before, const Momen
   TM_ASSIGN(const auto new_reader, PastReader::open(database, after.stamp));
   const bool forward = before.stamp <= after.stamp;
   const auto [first_ms, last_ms] = std::minmax(before.now_ms, after.now_ms);
-  TM_ASSIGN(const auto index, PastReader::open(database, std::min(before.stamp, after.stamp)));
-  ChangedKeys keys(database, forward ? before.stamp : after.stamp, forward ? after.stamp : before.stamp,
-                   prefix_range(std::string(1, kUserPrefix) + std::string(prefix)),
+  const Snapshot& earlier = (forward ? old_reader : new_reader)->snapshot();
+  const Snapshot& later = (forward ? new_reader : old_reader)->snapshot();
+  ChangedKeys keys(database, earlier.versionstamp(), later.versionstamp(), user_range(prefix),
                    [&, first = first_ms, last = last_ms](const std::function<void(std::string_view)>& more) {
-                     return expiring(*index, first, last, more);
+                     return expiring(database, earlier, first, last, more);
                    });
   while (true) {
     TM_ASSIGN(const bool more, keys.next());

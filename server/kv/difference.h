@@ -25,9 +25,10 @@ struct Difference {
   std::optional<VersionedValue> after;
 };
 
-// Calls `give` for each key that begins with `prefix` and whose presence, value or expiry differs between the
-// states, in the order of keys, until that fails. A key that was only written again with the same value is
-// none. `before` may be the later one. Errors: kBeyondHorizon, kCorruption, kIo, those of `give`.
+// Calls `give` for each key that has the parts of `prefix` in front (the bytes of whole ones) and whose
+// presence, value or expiry differs between the states, in the order of keys, until that fails. A key that
+// was only written again with the same value is none. `before` may be the later one. Errors: kBeyondHorizon,
+// kCorruption, kIo, those of `give`.
 Status for_each_difference(Database& database, const Moment& before, const Moment& after,
                            std::string_view prefix, const std::function<Status(const Difference&)>& give);
 

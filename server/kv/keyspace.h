@@ -23,6 +23,37 @@ inline constexpr size_t kMaxClientKeyBytes = 2049;
 // What a key of the expiry index has before the client's key.
 inline constexpr size_t kExpiryKeyHeaderBytes = 1 + 8;
 
+// Keys of the engine from `start` on and below `end`; an empty `end` means no upper bound.
+struct KeyRange {
+  std::string start;
+  std::string end;
+  bool contains(std::string_view key) const { return key >= start && (end.empty() || key < end); }
+};
+
+// All of one part.
+inline KeyRange part_range(char prefix) {
+  return {std::string(1, prefix), std::string(1, static_cast<char>(prefix + 1))};
+}
+
+// Behind the bytes of a key's parts (tuple_key.h) stands the first byte of another part, or this one, which
+// says that the last part, a string or bytes, goes on behind a zero.
+inline constexpr char kPartGoesOn = '\xff';
+
+// Whether a key, as the client names it, has the parts of `prefix`, the bytes of whole ones, in front.
+inline bool has_parts(std::string_view key, std::string_view prefix) {
+  return key.starts_with(prefix) &&
+         (prefix.empty() || key.size() == prefix.size() || key[prefix.size()] != kPartGoesOn);
+}
+
+// The user's keys that have these parts in front; all of them if there are none.
+inline KeyRange user_range(std::string_view prefix) {
+  KeyRange range = part_range(kUserPrefix);
+  if (prefix.empty()) return range;
+  range.start += prefix;
+  range.end = range.start + kPartGoesOn;
+  return range;
+}
+
 // Appends a time in milliseconds so that keys sort by it. REQUIRES: not negative.
 inline void append_sortable_time(std::string& out, int64_t ms) {
   TM_CHECK(ms >= 0);

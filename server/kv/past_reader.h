@@ -21,15 +21,11 @@ class PastReader {
     return std::unique_ptr<PastReader>(new PastReader(database, std::move(snapshot)));
   }
 
-  Versionstamp versionstamp() const { return snapshot_->versionstamp(); }
+  const Snapshot& snapshot() const { return *snapshot_; }
   // The value stored under a key of the engine.
   Result<std::optional<PinnedValue>> get(std::string_view engine_key) {
     if (view_ == nullptr || ++reads_ % kReadsOfOneView == 0) view_ = database_.read(*snapshot_);
     return view_->get(engine_key);
-  }
-  const ReadView& view() {
-    view_ = database_.read(*snapshot_);
-    return *view_;
   }
 
  private:

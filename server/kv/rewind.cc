@@ -111,8 +111,8 @@ class Rewinding {
     }
     TM_ASSIGN(present_, PastReader::open(database_, to));
     if (!options_.dry_run) TM_TRY(ingest_->begin_part());
-    if (options_.queues) TM_TRY(write_range(from, to, prefix_range(std::string(1, kQueuePrefix))));
-    TM_TRY(write_range(from, to, prefix_range(std::string(1, kUserPrefix) + options_.prefix)));
+    if (options_.queues) TM_TRY(write_range(from, to, part_range(kQueuePrefix)));
+    TM_TRY(write_range(from, to, user_range(options_.prefix)));
     return write_index();
   }
 

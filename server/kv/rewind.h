@@ -13,7 +13,7 @@
 namespace tidemark::kv {
 
 struct RewindOptions {
-  // Only keys of the user that begin so.
+  // Only keys of the user that have these parts in front: the bytes of whole ones.
   std::string prefix = {};
   // Messages of the queue as well, all of them.
   bool queues = false;

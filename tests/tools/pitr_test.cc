@@ -8,6 +8,7 @@
 #include "engine/base/random.h"
 #include "server/host/host.h"
 #include "server/kv/keyspace.h"
+#include "server/kv/keyspace_scan.h"
 #include "server/kv/past_reader.h"
 #include "tests/server/kv/test_store.h"
 #include "tools/admin.h"
@@ -105,9 +106,9 @@ class PitrTest : public ::testing::TestWithParam<bool> {
     const auto reader = kv::PastReader::open(database, at.value_or(database.head()));
     EXPECT_TRUE(reader.has_value()) << reader.error().message;
     if (!reader) return state;
-    const auto cursor = (*reader)->view().scan({"u", "v", false});
-    while (*cursor->next())
-      state[std::string(cursor->key().substr(1))] = kv::parse_stored_value(cursor->value())->data;
+    kv::KeyspaceScan scan(database, (*reader)->snapshot(), kv::part_range(kv::kUserPrefix));
+    while (*scan.next())
+      state[std::string(scan.key().substr(1))] = kv::parse_stored_value(scan.value())->data;
     // Key by key as well.
     for (int i = 0; i < 60; ++i) {
       const std::string key = "k" + std::to_string(i);

@@ -9,10 +9,10 @@
 
 #include "engine/io/posix_file_system.h"
 #include "server/kv/keyspace.h"
+#include "server/kv/keyspace_scan.h"
 #include "server/kv/queue_message.h"
 #include "tests/server/kv/test_store.h"
 #include "tests/tools/sqlite_files.h"
-#include "tools/keyspace_scan.h"
 #include "tools/sqlite_export.h"
 #include "tools/sqlite_import.h"
 
@@ -42,7 +42,7 @@ Result<SqliteExportCounts> export_file(TestStore& store, const std::string& path
 std::vector<std::string> engine_lines(Database& database, char prefix) {
   std::vector<std::string> out;
   const auto snapshot = database.pin_head();
-  KeyspaceScan scan(database, *snapshot, prefix);
+  kv::KeyspaceScan scan(database, *snapshot, kv::part_range(prefix));
   for (;;) {
     const Result<bool> more = scan.next();
     EXPECT_TRUE(more.has_value()) << more.error().message;

@@ -9,6 +9,7 @@
 #include "server/kv/changed_keys.h"
 #include "server/kv/difference.h"
 #include "server/kv/keyspace.h"
+#include "server/kv/keyspace_scan.h"
 #include "server/kv/moment.h"
 #include "server/kv/past_reader.h"
 #include "server/kv/rewind.h"
@@ -41,16 +42,15 @@ class PastTest : public ::testing::Test {
     const auto reader = PastReader::open(store_.database(), moment.stamp);
     EXPECT_TRUE(reader.has_value()) << reader.error().message;
     if (!reader) return state;
-    const KeyRange users = prefix_range(std::string(1, kUserPrefix));
-    const auto cursor = (*reader)->view().scan({users.start, users.end, false});
+    KeyspaceScan scan(store_.database(), (*reader)->snapshot(), part_range(kUserPrefix));
     while (true) {
-      const auto more = cursor->next();
+      const auto more = scan.next();
       EXPECT_TRUE(more.has_value());
       if (!more || !*more) return state;
-      const auto value = parse_stored_value(cursor->value());
+      const auto value = parse_stored_value(scan.value());
       EXPECT_TRUE(value.has_value());
       if (!value->expired_at(moment.now_ms))
-        state[std::string(cursor->key().substr(1))] = {std::string(value->data), value->expire_at_ms};
+        state[std::string(scan.key().substr(1))] = {std::string(value->data), value->expire_at_ms};
     }
   }
 
@@ -183,7 +183,7 @@ TEST_F(PastTest, changed_keys_come_in_order_and_once_whatever_memory_there_is) {
       } collector(wanted);
       const Versionstamp a = history_[from].moment.stamp, b = history_[to].moment.stamp;
       ASSERT_TRUE(store_.database().visit_history(a, b, collector).has_value());
-      const KeyRange range = prefix_range(random.one_in(2) ? "ukey1" : "");
+      const KeyRange range = random.one_in(2) ? user_range("key1") : KeyRange();
       std::erase_if(wanted, [&](const std::string& key) { return !range.contains(key); });
       ChangedKeys keys(store_.database(), a, b, range, {}, memory);
       std::string last;
@@ -281,6 +281,27 @@ TEST_F(PastTest, views_hold_a_moment_for_a_while_and_there_are_so_many) {
   clock.now_us = 1200;
   views.drop_ended();
   EXPECT_EQ(views.count(), 2u);
+}
+
+// ["a"] and ["a", "x"] have the part "a" in front, ["a\0b"] has not, though its bytes begin as theirs.
+TEST_F(PastTest, a_prefix_is_of_whole_parts) {
+  const std::string prefix("\2a\0", 3), deeper("\2a\0\2x\0", 6), other("\2a\0\377b\0", 6);
+  for (const std::string& key : {prefix, deeper, other}) store_.set(key, "old");
+  const Moment before = head_moment(store_.database());
+  for (const std::string& key : {prefix, deeper, other}) store_.set(key, "new");
+  std::vector<std::string> found;
+  ASSERT_TRUE(for_each_difference(store_.database(), before, head_moment(store_.database()), prefix,
+                                  [&](const Difference& difference) -> Status {
+                                    found.emplace_back(difference.key);
+                                    return {};
+                                  })
+                  .has_value());
+  EXPECT_EQ(found, (std::vector{prefix, deeper}));
+  const auto rewound = rewind(store_.store(), before, {.prefix = prefix});
+  ASSERT_TRUE(rewound.has_value()) << rewound.error().message;
+  EXPECT_EQ(rewound->restored, 2u);
+  EXPECT_EQ(store_.get(deeper)->data, "old");
+  EXPECT_EQ(store_.get(other)->data, "new");
 }
 
 class RewindTest : public PastTest {
