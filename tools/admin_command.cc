@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <boost/json.hpp>
 
-#include "tools/serve_command.h"
-#include "tools/settings.h"
+#include "tools/answer.h"
+#include "tools/command_options.h"
 #include "tools/store_access.h"
 
 namespace tidemark::tools {
@@ -17,12 +17,8 @@ namespace json = boost::json;
 CLI::App* add_command(CLI::App& group, const char* command, const char* name, const char* about,
                       AdminArguments& arguments) {
   CLI::App* added = group.add_subcommand(name, about);
-  added
-      ->add_option("--data-dir", arguments.data_dir,
-                   "Folder of the store, served or not. Also by " + environment_name("data-dir") +
-                       ". Default: " + ServeArguments().data_dir)
-      ->type_name("DIR");
-  added->add_flag("--json", arguments.json, "Print the answer as JSON");
+  add_data_dir(*added, arguments.data_dir);
+  add_json(*added, arguments.json);
   added->callback([&arguments, command] { arguments.command = command; });
   return added;
 }
@@ -93,12 +89,6 @@ std::string request_of(const AdminArguments& arguments) {
 
 // --- What is printed.
 
-std::string text_of(const json::object& object, const char* name) {
-  const json::value* value = object.if_contains(name);
-  const json::string* text = value == nullptr ? nullptr : value->if_string();
-  return text == nullptr ? "" : std::string(*text);
-}
-
 using Row = std::vector<std::string>;
 
 std::string table(const std::vector<Row>& rows) {
@@ -117,8 +107,8 @@ std::string table(const std::vector<Row>& rows) {
 }
 
 std::string state_of(const json::object& database) {
-  const std::string until = text_of(database, "purgeAfter");
-  return text_of(database, "state") + (until.empty() ? "" : " until " + until);
+  const std::string until = text_in(database, "purgeAfter");
+  return text_in(database, "state") + (until.empty() ? "" : " until " + until);
 }
 
 std::string opened_by(const json::object& token) {
@@ -128,50 +118,42 @@ std::string opened_by(const json::object& token) {
     for (const json::value& one : *list) {
       const json::object* database = one.if_object();
       if (database == nullptr) continue;
-      const std::string name = text_of(*database, "name");
-      out += (out.empty() ? "" : ", ") + (name.empty() ? text_of(*database, "id") : name);
+      const std::string name = text_in(*database, "name");
+      out += (out.empty() ? "" : ", ") + (name.empty() ? text_in(*database, "id") : name);
     }
   } else {
     out = "all databases";
   }
-  const json::value* read_only = token.if_contains("readOnly");
-  if (read_only != nullptr && read_only->is_bool() && read_only->get_bool()) out += " (read only)";
+  if (flag_in(token, "readOnly")) out += " (read only)";
   return out;
-}
-
-const json::array& list_of(const json::object& answer, const char* name) {
-  static const json::array none;
-  const json::value* value = answer.if_contains(name);
-  const json::array* list = value == nullptr ? nullptr : value->if_array();
-  return list == nullptr ? none : *list;
 }
 
 std::string show_databases(const json::object& answer) {
   std::vector<Row> rows = {{"NAME", "STATE", "ID", "URL"}};
-  for (const json::value& one : list_of(answer, "databases")) {
+  for (const json::value& one : array_in(answer, "databases")) {
     const json::object* database = one.if_object();
     if (database == nullptr) continue;
-    rows.push_back({text_of(*database, "name"), state_of(*database), text_of(*database, "id"),
-                    text_of(*database, "url")});
+    rows.push_back({text_in(*database, "name"), state_of(*database), text_in(*database, "id"),
+                    text_in(*database, "url")});
   }
   return table(rows);
 }
 
 std::string show_tokens(const json::object& answer) {
   std::vector<Row> rows = {{"ID", "MADE", "OPENS", "LABEL"}};
-  for (const json::value& one : list_of(answer, "tokens")) {
+  for (const json::value& one : array_in(answer, "tokens")) {
     const json::object* token = one.if_object();
     if (token == nullptr) continue;
     rows.push_back(
-        {text_of(*token, "id"), text_of(*token, "createdAt"), opened_by(*token), text_of(*token, "label")});
+        {text_in(*token, "id"), text_in(*token, "createdAt"), opened_by(*token), text_in(*token, "label")});
   }
   return table(rows);
 }
 
 std::string show_database(const char* what, const json::object& database) {
-  return what + std::string(" the database '") + text_of(database, "name") + "'\n" +
-         table({{"id", text_of(database, "id")},
-                {"url", text_of(database, "url")},
+  return what + std::string(" the database '") + text_in(database, "name") + "'\n" +
+         table({{"id", text_in(database, "id")},
+                {"url", text_in(database, "url")},
                 {"state", state_of(database)}});
 }
 
@@ -187,9 +169,9 @@ std::string show(const AdminArguments& arguments, const json::object& answer) {
     const json::value* purged = answer.if_contains("purged");
     return "databases removed for good: " + (purged == nullptr ? "" : json::serialize(*purged)) + "\n";
   }
-  if (command == "token.revoke") return "revoked the token " + text_of(answer, "id") + "\n";
-  return "made the token " + text_of(answer, "id") + ", which is shown this once only\n" +
-         table({{"token", text_of(answer, "token")}, {"opens", opened_by(answer)}});
+  if (command == "token.revoke") return "revoked the token " + text_in(answer, "id") + "\n";
+  return "made the token " + text_in(answer, "id") + ", which is shown this once only\n" +
+         table({{"token", text_in(answer, "token")}, {"opens", opened_by(answer)}});
 }
 
 }  // namespace
@@ -214,11 +196,8 @@ Result<std::string> run_admin_command(const AdminArguments& arguments) {
   TM_ASSIGN(const std::string answer,
             administer(data_dir_of(arguments.data_dir), arguments.command, request_of(arguments), no_lines));
   if (arguments.json) return answer + "\n";
-  json::error_code error;
-  const json::value value = json::parse(answer, error);
-  const json::object* object = error ? nullptr : value.if_object();
-  if (object == nullptr) return fail(ErrorCode::kIo, "the server's answer makes no sense");
-  return show(arguments, *object);
+  TM_ASSIGN(const json::object object, parse_answer(answer));
+  return show(arguments, object);
 }
 
 }  // namespace tidemark::tools

@@ -9,9 +9,9 @@
 #include <vector>
 
 #include "engine/io/clock.h"
+#include "tools/answer.h"
+#include "tools/command_options.h"
 #include "tools/moment_text.h"
-#include "tools/serve_command.h"
-#include "tools/settings.h"
 #include "tools/store_access.h"
 #include "tools/terminal.h"
 
@@ -37,12 +37,11 @@ Result<std::string> request_of(const DumpArguments& arguments, const std::string
 Result<std::vector<std::string>> all_databases(StoreAccess& store) {
   NoLines no_lines;
   TM_ASSIGN(const std::string answer, store.run("db.list", "{}", no_lines));
-  json::error_code error;
-  const json::value parsed = json::parse(answer, error);
-  const json::value* const list = error ? nullptr : parsed.as_object().if_contains("databases");
-  if (list == nullptr) return fail(ErrorCode::kIo, "the server's answer makes no sense");
+  TM_ASSIGN(const json::object parsed, parse_answer(answer));
+  if (!field(parsed, "databases").is_array())
+    return fail(ErrorCode::kIo, "the server's answer makes no sense");
   std::vector<std::string> names;
-  for (const json::value& one : list->as_array()) {
+  for (const json::value& one : array_in(parsed, "databases")) {
     if (one.at("state").as_string() == "ready") names.emplace_back(one.at("name").as_string());
   }
   return names;
@@ -73,10 +72,7 @@ std::unexpected<Error> file_failure(const std::string& path) {
 void add_dump_command(CLI::App& app, DumpArguments& arguments) {
   CLI::App* const dump =
       app.add_subcommand("dump", "Write a database as JSON, a line for each entry, while it is in use");
-  dump->add_option("--data-dir", arguments.data_dir,
-                   "Folder of the store, served or not. Also by " + environment_name("data-dir") +
-                       ". Default: " + ServeArguments().data_dir)
-      ->type_name("DIR");
+  add_data_dir(*dump, arguments.data_dir);
   CLI::Option* const database =
       dump->add_option("--database", arguments.database, "Which; default: default")->type_name("NAME");
   CLI::Option* const all =

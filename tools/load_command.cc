@@ -13,9 +13,9 @@
 #include <system_error>
 #include <vector>
 
+#include "tools/answer.h"
+#include "tools/command_options.h"
 #include "tools/load_mark.h"
-#include "tools/serve_command.h"
-#include "tools/settings.h"
 #include "tools/store_access.h"
 #include "tools/terminal.h"
 
@@ -207,23 +207,16 @@ class Loader {
   }
 
   Status take(const std::string& answer) {
-    json::error_code error;
-    const json::value parsed = json::parse(answer, error);
-    const json::object* const object = error ? nullptr : parsed.if_object();
-    const auto number = [](const json::object& from, const char* name) -> uint64_t {
-      const json::value* const found = from.if_contains(name);
-      return found == nullptr || !found->is_int64() ? 0 : static_cast<uint64_t>(found->get_int64());
-    };
-    if (object == nullptr) return fail(ErrorCode::kIo, "the server's answer makes no sense");
-    state_.counts.entries += number(*object, "entries");
-    state_.counts.deletions += number(*object, "deletions");
-    transactions_ += number(*object, "transactions");
-    if (const json::value* const stamp = object->if_contains("versionstamp"))
-      versionstamp_ = stamp->as_string();
-    if (const json::value* const header = object->if_contains("header")) state_.header |= header->as_bool();
-    if (const json::value* const end = object->if_contains("end")) {
+    TM_ASSIGN(const json::object batch, parse_answer(answer));
+    state_.counts.entries += number_in(batch, "entries");
+    state_.counts.deletions += number_in(batch, "deletions");
+    transactions_ += number_in(batch, "transactions");
+    if (batch.contains("versionstamp")) versionstamp_ = text_in(batch, "versionstamp");
+    state_.header |= flag_in(batch, "header");
+    if (batch.contains("end")) {
+      const json::object& end = object_in(batch, "end");
       state_.end = true;
-      promised_ = {number(end->as_object(), "entries"), number(end->as_object(), "deletions")};
+      promised_ = {number_in(end, "entries"), number_in(end, "deletions")};
     }
     return {};
   }
@@ -301,10 +294,7 @@ void add_load_command(CLI::App& app, LoadArguments& arguments) {
   CLI::App* const load =
       app.add_subcommand("load", "Load a dump, or lines of JSON with a key and a value, into a database");
   load->add_option("FILE", arguments.file, "What to load; default: stdin");
-  load->add_option("--data-dir", arguments.data_dir,
-                   "Folder of the store, served or not. Also by " + environment_name("data-dir") +
-                       ". Default: " + ServeArguments().data_dir)
-      ->type_name("DIR");
+  add_data_dir(*load, arguments.data_dir);
   load->add_option("--database", arguments.database, "Into which; it must be there")
       ->type_name("NAME")
       ->capture_default_str();
@@ -313,7 +303,7 @@ void add_load_command(CLI::App& app, LoadArguments& arguments) {
       ->check(CLI::Range(uint64_t{1}, kMaxBatchLines))
       ->capture_default_str();
   load->add_flag("--resume", arguments.resume, "Go on where an earlier load of the file was broken off");
-  load->add_flag("--json", arguments.json, "Print the answer as JSON");
+  add_json(*load, arguments.json);
   load->callback([&arguments] { arguments.chosen = true; });
 }
 

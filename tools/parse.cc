@@ -106,6 +106,24 @@ Result<Retention> parse_retention(std::string_view text) {
   return Retention::for_ms(*ms);
 }
 
+std::string retention_text(const Retention& retention) {
+  switch (retention.kind) {
+    case Retention::Kind::kNone:
+      return "none";
+    case Retention::Kind::kForever:
+      return "forever";
+    case Retention::Kind::kDuration:
+      break;
+  }
+  constexpr std::pair<int64_t, const char*> kUnits[] = {
+      {86'400'000, "d"}, {3'600'000, "h"}, {60'000, "m"}, {1000, "s"}};
+  for (const auto& [unit, name] : kUnits) {
+    if (retention.duration_ms > 0 && retention.duration_ms % unit == 0)
+      return std::to_string(retention.duration_ms / unit) + name;
+  }
+  return std::to_string(retention.duration_ms) + "ms";
+}
+
 Result<uint64_t> parse_bytes(std::string_view text) {
   return parse_quantity(text, kSizeUnits, INT64_MAX, "a size in bytes like 1048576, 64KiB, 256MiB or 4GiB");
 }

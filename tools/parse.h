@@ -18,6 +18,9 @@ Result<int64_t> parse_duration_ms(std::string_view text);
 // A duration, "forever" or "none".
 Result<Retention> parse_retention(std::string_view text);
 
+// The same again: "7d", "90s", "1500ms", "forever", "none".
+std::string retention_text(const Retention& retention);
+
 // Bytes: a whole number, alone or with K, M, G or T (also written KiB and so on), which are powers of 1024.
 Result<uint64_t> parse_bytes(std::string_view text);
 

@@ -8,10 +8,12 @@
 #include <string_view>
 
 #include "engine/io/clock.h"
+#include "server/kv/json_text.h"
+#include "server/kv/v8_format.h"
+#include "tools/answer.h"
+#include "tools/command_options.h"
 #include "tools/moment_text.h"
 #include "tools/parse.h"
-#include "tools/serve_command.h"
-#include "tools/settings.h"
 #include "tools/store_access.h"
 #include "tools/terminal.h"
 
@@ -25,17 +27,15 @@ constexpr char kMomentHelp[] =
     "14:31', "
     "'yesterday 14:31'), '15m ago', or 'now'";
 constexpr char kLatest[] = "latest";
+// Of a line of pitr.diff: the object, a side, and a value's form.
+constexpr size_t kMaxLineDepth = kv::v8::kMaxFormDepth + 2;
 
 CLI::App* add_command(CLI::App& group, const char* command, const char* name, const char* about,
                       PitrArguments& arguments) {
   CLI::App* const added = group.add_subcommand(name, about);
-  added
-      ->add_option("--data-dir", arguments.data_dir,
-                   "Folder of the store, served or not. Also by " + environment_name("data-dir") +
-                       ". Default: " + ServeArguments().data_dir)
-      ->type_name("DIR");
+  add_data_dir(*added, arguments.data_dir);
   added->add_option("--database", arguments.database, "Which; default: default")->type_name("NAME");
-  added->add_flag("--json", arguments.json, "Print the answer as JSON");
+  add_json(*added, arguments.json);
   added->callback([&arguments, command] { arguments.command = command; });
   return added;
 }
@@ -49,107 +49,84 @@ void add_prefix(CLI::App& command, PitrArguments& arguments) {
 
 // --- What is printed.
 
-std::string text_of(const json::object& object, const char* name) {
-  const json::value* const value = object.if_contains(name);
-  if (value == nullptr) return "";
-  return value->is_string() ? std::string(value->as_string()) : json::serialize(*value);
+std::string count_in(const json::object& object, const char* name) {
+  return std::to_string(number_in(object, name));
 }
 
-std::string moment_of(const json::object& object, const char* name) {
-  const json::value* const value = object.if_contains(name);
-  if (value == nullptr || !value->is_object()) return "";
-  return text_of(value->as_object(), "time") + " (" + text_of(value->as_object(), "versionstamp") + ")";
-}
-
-std::string bytes_text(const json::object& object, const char* name) {
-  const json::value* const value = object.if_contains(name);
-  json::error_code error;
-  const auto bytes = value == nullptr ? 0 : value->to_number<uint64_t>(error);
-  char text[32];
-  if (bytes < 1024)
-    std::snprintf(text, sizeof text, "%llu B", static_cast<unsigned long long>(bytes));
-  else if (bytes < 1024 * 1024)
-    std::snprintf(text, sizeof text, "%.1f KiB", static_cast<double>(bytes) / 1024);
-  else
-    std::snprintf(text, sizeof text, "%.1f MiB", static_cast<double>(bytes) / (1024 * 1024));
-  return text;
-}
-
-bool flag_of(const json::object& object, const char* name) {
-  const json::value* const value = object.if_contains(name);
-  return value != nullptr && value->is_bool() && value->get_bool();
+std::string moment_in(const json::object& object, const char* name) {
+  const json::object& moment = object_in(object, name);
+  return text_in(moment, "time") + " (" + text_in(moment, "versionstamp") + ")";
 }
 
 std::string show_info(const json::object& answer) {
-  const bool beginning = flag_of(answer, "beginning");
-  std::string retention = text_of(answer, "retention");
-  if (retention == "duration") retention = text_of(answer, "retentionMs") + " ms";
+  const bool beginning = flag_in(answer, "beginning");
+  std::string retention = text_in(answer, "retention");
+  if (retention == "duration") retention = count_in(answer, "retentionMs") + " ms";
   if (retention.empty()) retention = "as the server is told (--retention)";
-  return "database   " + text_of(answer, "database") + "\nhead       " + moment_of(answer, "head") +
-         "\nshown      " + moment_of(answer, "current") + "\nhorizon    " +
-         (beginning ? "the beginning: nothing was dropped yet" : moment_of(answer, "horizon")) +
-         "\nretention  " + retention + "\nhistory    " + bytes_text(answer, "historyBytes") + " in " +
-         text_of(answer, "historyVersions") + " old versions, and " + bytes_text(answer, "changeFileBytes") +
-         " of change files\nviews      " + text_of(answer, "views") + " moments being looked at\n";
+  return "database   " + text_in(answer, "database") + "\nhead       " + moment_in(answer, "head") +
+         "\nshown      " + moment_in(answer, "current") + "\nhorizon    " +
+         (beginning ? "the beginning: nothing was dropped yet" : moment_in(answer, "horizon")) +
+         "\nretention  " + retention + "\nhistory    " + human_bytes(number_in(answer, "historyBytes")) +
+         " in " + count_in(answer, "historyVersions") + " old versions, and " +
+         human_bytes(number_in(answer, "changeFileBytes")) + " of change files\nviews      " +
+         count_in(answer, "views") + " moments being looked at\n";
 }
 
 std::string show_rewind(const json::object& answer) {
   const std::string counts =
-      text_of(answer, "restored") + " keys restored, " + text_of(answer, "removed") + " removed" +
-      (text_of(answer, "messages") == "0" ? std::string() : ", " + text_of(answer, "messages") + " messages");
-  const json::object& before = answer.at("before").as_object();
-  const json::object& after = answer.at("after").as_object();
-  if (text_of(before, "versionstamp") == text_of(after, "versionstamp"))
-    return "nothing to change: '" + text_of(answer, "database") + "' holds what it held then\n";
-  std::string out = counts + ", in one change at " + moment_of(answer, "after") + "\n";
-  if (text_of(answer, "commitsMeanwhile") != "0")
-    out += text_of(answer, "commitsMeanwhile") + " commits that came meanwhile were rewound with the rest\n";
-  const std::string database = text_of(answer, "database");
-  return out + "to undo: tidemark pitr rewind " + text_of(before, "versionstamp") +
+      count_in(answer, "restored") + " keys restored, " + count_in(answer, "removed") + " removed" +
+      (number_in(answer, "messages") == 0 ? std::string()
+                                          : ", " + count_in(answer, "messages") + " messages");
+  const json::object& before = object_in(answer, "before");
+  const json::object& after = object_in(answer, "after");
+  if (text_in(before, "versionstamp") == text_in(after, "versionstamp"))
+    return "nothing to change: '" + text_in(answer, "database") + "' holds what it held then\n";
+  std::string out = counts + ", in one change at " + moment_in(answer, "after") + "\n";
+  if (number_in(answer, "commitsMeanwhile") != 0)
+    out += count_in(answer, "commitsMeanwhile") + " commits that came meanwhile were rewound with the rest\n";
+  const std::string database = text_in(answer, "database");
+  return out + "to undo: tidemark pitr rewind " + text_in(before, "versionstamp") +
          (database == "default" ? "" : " --database " + database) + "\n";
 }
 
 std::string show_sizes(const json::object& answer, const char* name) {
-  const json::object& sizes = answer.at(name).as_object();
-  return bytes_text(sizes, "liveBytes") + " live in " + text_of(sizes, "liveEntries") + " entries, " +
-         bytes_text(sizes, "historyBytes") + " history in " + text_of(sizes, "historyEntries") + " versions";
+  const json::object& sizes = object_in(answer, name);
+  return human_bytes(number_in(sizes, "liveBytes")) + " live in " + count_in(sizes, "liveEntries") +
+         " entries, " + human_bytes(number_in(sizes, "historyBytes")) + " history in " +
+         count_in(sizes, "historyEntries") + " versions";
 }
 
 std::string show(const PitrArguments& arguments, const json::object& answer) {
   const std::string& command = arguments.command;
   if (command == "pitr.info") return show_info(answer);
   if (command == "pitr.diff")
-    return text_of(answer, "added") + " added, " + text_of(answer, "changed") + " changed, " +
-           text_of(answer, "removed") + " removed\n";
+    return count_in(answer, "added") + " added, " + count_in(answer, "changed") + " changed, " +
+           count_in(answer, "removed") + " removed\n";
   if (command == "pitr.rewind") return show_rewind(answer);
   if (command == "pitr.checkout")
-    return moment_of(answer, "moment") + "\n" +
-           (flag_of(answer, "latest")
-                ? "'" + text_of(answer, "database") + "' shows its newest state again\n"
-                : "'" + text_of(answer, "database") + "' shows this moment when served with --read-only\n");
+    return moment_in(answer, "moment") + "\n" +
+           (flag_in(answer, "latest")
+                ? "'" + text_in(answer, "database") + "' shows its newest state again\n"
+                : "'" + text_in(answer, "database") + "' shows this moment when served with --read-only\n");
   if (command == "pitr.fork")
-    return moment_of(answer, "moment") + "\nmade the database '" + text_of(answer, "name") +
-           "' from it\nid    " + text_of(answer, "id") + "\nurl   " + text_of(answer, "url") + "\n";
+    return moment_in(answer, "moment") + "\nmade the database '" + text_in(answer, "name") +
+           "' from it\nid    " + text_in(answer, "id") + "\nurl   " + text_in(answer, "url") + "\n";
   if (command == "compact")
     return "before: " + show_sizes(answer, "before") + "\nafter:  " + show_sizes(answer, "after") + "\n";
-  return "the retention of '" + text_of(answer, "database") + "' is " +
-         (answer.at("retention").is_null() ? "the server's" : text_of(answer, "retention")) + " now\n";
+  return "the retention of '" + text_in(answer, "database") + "' is " +
+         (field(answer, "retention").is_null() ? "the server's" : text_in(answer, "retention")) + " now\n";
 }
 
-// A line of pitr.diff, for people.
+// A line of pitr.diff, for people. Keys and values as in a dump.
 std::string difference_text(std::string_view line) {
-  json::error_code error;
-  const json::value value = json::parse({line.data(), line.size()}, error);
-  if (error || !value.is_object()) return std::string(line);
-  const json::object& object = value.as_object();
+  const Result<json::value> value = kv::parse_json(line, kMaxLineDepth);
+  if (!value || !value->is_object()) return std::string(line);
+  const json::object& object = value->get_object();
   if (object.contains("from"))
-    return "from " + moment_of(object, "from") + "\nto   " + moment_of(object, "to");
-  const auto side = [&](const char* name) {
-    const json::value* const held = object.if_contains(name);
-    return held == nullptr ? std::string() : json::serialize(held->as_object().at("value"));
-  };
-  const std::string change = text_of(object, "change");
-  const std::string key = json::serialize(object.at("key"));
+    return "from " + moment_in(object, "from") + "\nto   " + moment_in(object, "to");
+  const auto side = [&](const char* name) { return kv::to_json(field(object_in(object, name), "value")); };
+  const std::string change = text_in(object, "change");
+  const std::string key = kv::to_json(field(object, "key"));
   if (change == "added") return "+ " + key + "  " + side("after");
   if (change == "removed") return "- " + key + "  " + side("before");
   return "~ " + key + "  " + side("before") + "  ->  " + side("after");
@@ -219,13 +196,6 @@ Result<std::string> request_of(const PitrArguments& arguments, bool dry_run) {
   return json::serialize(out);
 }
 
-Result<json::object> parse_answer(const std::string& text) {
-  json::error_code error;
-  json::value value = json::parse(text, error);
-  if (error || !value.is_object()) return fail(ErrorCode::kIo, "the server's answer makes no sense");
-  return std::move(value.as_object());
-}
-
 Status ask(const PitrArguments& arguments, StoreAccess& store, ShownLines& lines) {
   if (arguments.yes || arguments.dry_run) return {};
   if (::isatty(STDIN_FILENO) == 0)
@@ -236,8 +206,8 @@ Status ask(const PitrArguments& arguments, StoreAccess& store, ShownLines& lines
   TM_ASSIGN(const std::string text, store.run(arguments.command, request, lines));
   TM_ASSIGN(const json::object answer, parse_answer(text));
   std::fprintf(stderr, "to %s: %s keys would be restored, %s removed. Go on? [y/N] ",
-               moment_of(answer, "moment").c_str(), text_of(answer, "restored").c_str(),
-               text_of(answer, "removed").c_str());
+               moment_in(answer, "moment").c_str(), count_in(answer, "restored").c_str(),
+               count_in(answer, "removed").c_str());
   std::string reply;
   std::getline(std::cin, reply);
   if (reply == "y" || reply == "Y" || reply == "yes") return {};
@@ -309,9 +279,9 @@ Status run_pitr_command(const PitrArguments& arguments) {
   if (arguments.json) return print(*text + "\n");
   TM_ASSIGN(const json::object answer, parse_answer(*text));
   if (arguments.command == "pitr.rewind") {
-    TM_TRY(print("to " + moment_of(answer, "moment") + "\n"));
+    TM_TRY(print("to " + moment_in(answer, "moment") + "\n"));
     if (arguments.dry_run)
-      return print(text_of(answer, "restored") + " keys would be restored, " + text_of(answer, "removed") +
+      return print(count_in(answer, "restored") + " keys would be restored, " + count_in(answer, "removed") +
                    " removed; nothing was changed\n");
   }
   return print(show(arguments, answer));

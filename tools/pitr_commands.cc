@@ -99,18 +99,6 @@ Answer list_points(const AdminContext& context, CommandArguments& arguments) {
   return json::object{{"points", given}};
 }
 
-const char* retention_kind(Retention::Kind kind) {
-  switch (kind) {
-    case Retention::Kind::kNone:
-      return "none";
-    case Retention::Kind::kForever:
-      return "forever";
-    case Retention::Kind::kDuration:
-      break;
-  }
-  return "duration";
-}
-
 Answer show_info(const AdminContext& context, CommandArguments& arguments) {
   TM_ASSIGN(const host::DatabaseRef hosted, open_database(context, arguments));
   TM_TRY(arguments.finish());
@@ -124,8 +112,9 @@ Answer show_info(const AdminContext& context, CommandArguments& arguments) {
   out["beginning"] = database.horizon() == Versionstamp::min();
   // What a stopped store was served with is not known here.
   if (const auto& retention = record.settings.retention) {
-    out["retention"] = retention_kind(retention->kind);
-    if (retention->kind == Retention::Kind::kDuration) out["retentionMs"] = retention->duration_ms;
+    const bool duration = retention->kind == Retention::Kind::kDuration;
+    out["retention"] = duration ? "duration" : retention_text(*retention);
+    if (duration) out["retentionMs"] = retention->duration_ms;
   }
   if (record.settings.history_max_bytes) out["historyMaxBytes"] = *record.settings.history_max_bytes;
   out["historyBytes"] = stats.history.bytes;

@@ -7,6 +7,7 @@
 #include "server/kv/tuple_key.h"
 #include "tools/admin_commands.h"
 #include "tools/database_report.h"
+#include "tools/parse.h"
 
 namespace tidemark::tools {
 namespace {
@@ -26,24 +27,6 @@ json::object describe(const LevelStats& level) {
           {"bytes", level.bytes},
           {"entries", level.entries},
           {"tombstones", level.tombstones}};
-}
-
-json::value describe(const Retention& retention) {
-  switch (retention.kind) {
-    case Retention::Kind::kNone:
-      return "none";
-    case Retention::Kind::kForever:
-      return "forever";
-    case Retention::Kind::kDuration:
-      break;
-  }
-  constexpr std::pair<int64_t, const char*> kUnits[] = {
-      {86'400'000, "d"}, {3'600'000, "h"}, {60'000, "m"}, {1000, "s"}};
-  for (const auto& [unit, name] : kUnits) {
-    if (retention.duration_ms > 0 && retention.duration_ms % unit == 0)
-      return json::value(std::to_string(retention.duration_ms / unit) + name);
-  }
-  return json::value(std::to_string(retention.duration_ms) + "ms");
 }
 
 json::object describe(const DatabaseReport& report) {
@@ -107,9 +90,10 @@ Result<json::object> stats(const AdminContext& context, CommandArguments& argume
   TM_ASSIGN(const host::DatabaseRecord record, context.host.database(name));
   // What is not said for this database alone only its server knows.
   const bool served = !context.base_url.empty();
-  out["retention"] = served || record.settings.retention
-                         ? describe(record.settings.retention.value_or(context.host.retention()))
-                         : json::value(nullptr);
+  out["retention"] =
+      served || record.settings.retention
+          ? json::value(retention_text(record.settings.retention.value_or(context.host.retention())))
+          : json::value(nullptr);
   return out;
 }
 

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "server/kv/json_text.h"
+#include "tools/answer.h"
 
 namespace tidemark::tools {
 namespace {
@@ -14,35 +15,6 @@ namespace {
 namespace json = boost::json;
 
 constexpr uint64_t kBarChars = 32;
-
-const json::value& field(const json::object& object, const char* name) {
-  static const json::value none;
-  const json::value* value = object.if_contains(name);
-  return value == nullptr ? none : *value;
-}
-
-const json::object& object_in(const json::object& object, const char* name) {
-  static const json::object none;
-  const json::object* found = field(object, name).if_object();
-  return found == nullptr ? none : *found;
-}
-
-const json::array& array_in(const json::object& object, const char* name) {
-  static const json::array none;
-  const json::array* found = field(object, name).if_array();
-  return found == nullptr ? none : *found;
-}
-
-uint64_t number_in(const json::object& object, const char* name) {
-  json::error_code error;
-  const auto number = field(object, name).to_number<uint64_t>(error);
-  return error ? 0 : number;
-}
-
-std::string text_in(const json::object& object, const char* name) {
-  const json::string* text = field(object, name).if_string();
-  return text == nullptr ? "" : std::string(*text);
-}
 
 std::string factor_in(const json::object& object, const char* name) {
   json::error_code error;
@@ -180,21 +152,6 @@ std::string history_cost(const json::object& answer) {
 }
 
 }  // namespace
-
-std::string human_bytes(uint64_t bytes) {
-  constexpr const char* kUnits[] = {" KiB", " MiB", " GiB", " TiB"};
-  if (bytes < 1024) return std::to_string(bytes) + " B";
-  auto size = static_cast<double>(bytes);
-  const char* unit = "";
-  for (const char* larger : kUnits) {
-    if (size < 1024) break;
-    size /= 1024;
-    unit = larger;
-  }
-  char text[32];
-  std::snprintf(text, sizeof text, "%.1f%s", size, unit);
-  return text;
-}
 
 std::string stats_picture(const json::object& answer) {
   const json::object& head = object_in(answer, "head");

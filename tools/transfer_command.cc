@@ -8,9 +8,9 @@
 #include "engine/io/clock.h"
 #include "server/host/host.h"
 #include "tools/admin_command.h"
+#include "tools/answer.h"
+#include "tools/command_options.h"
 #include "tools/moment_text.h"
-#include "tools/serve_command.h"
-#include "tools/settings.h"
 #include "tools/sqlite_import.h"
 #include "tools/stats_picture.h"
 #include "tools/store_access.h"
@@ -26,12 +26,8 @@ CLI::App& add_command(CLI::App& app, const char* command, const char* name, cons
   CLI::App* added = app.add_subcommand(name, about);
   added->add_option("--database", arguments.database, "Name of the database. Default: default")
       ->type_name("NAME");
-  added
-      ->add_option("--data-dir", arguments.data_dir,
-                   "Folder of the store, served or not. Also by " + environment_name("data-dir") +
-                       ". Default: " + ServeArguments().data_dir)
-      ->type_name("DIR");
-  added->add_flag("--json", arguments.json, "Print the answer as JSON");
+  add_data_dir(*added, arguments.data_dir);
+  add_json(*added, arguments.json);
   added->callback([&arguments, command] { arguments.command = command; });
   return *added;
 }
@@ -48,19 +44,6 @@ Status check_file(const TransferArguments& arguments, const std::string& data_di
   return import->verify();
 }
 
-std::string text_of(const json::object& answer, const char* name) {
-  const json::value* value = answer.if_contains(name);
-  if (value == nullptr) return "";
-  return value->is_string() ? std::string(value->get_string()) : json::serialize(*value);
-}
-
-uint64_t number_of(const json::object& answer, const char* name) {
-  json::error_code error;
-  const json::value* value = answer.if_contains(name);
-  const auto number = value == nullptr ? 0 : value->to_number<uint64_t>(error);
-  return error ? 0 : number;
-}
-
 std::string rows_of(const std::vector<std::pair<std::string, std::string>>& rows) {
   std::string out;
   for (const auto& [name, text] : rows) out += name + std::string(16 - name.size(), ' ') + text + "\n";
@@ -69,37 +52,40 @@ std::string rows_of(const std::vector<std::pair<std::string, std::string>>& rows
 
 std::string show_import(const std::string& path, const json::object& answer) {
   const auto entries = [&] {
-    std::string out = text_of(answer, "entries") + ", " + human_bytes(number_of(answer, "bytes"));
-    if (number_of(answer, "expiring") > 0) out += "; " + text_of(answer, "expiring") + " of them expire";
+    std::string out =
+        std::to_string(number_in(answer, "entries")) + ", " + human_bytes(number_in(answer, "bytes"));
+    if (number_in(answer, "expiring") > 0)
+      out += "; " + std::to_string(number_in(answer, "expiring")) + " of them expire";
     return out;
   };
   std::vector<std::pair<std::string, std::string>> rows = {{"entries", entries()}};
-  if (number_of(answer, "expiredLeftOut") > 0)
-    rows.emplace_back("left out", text_of(answer, "expiredLeftOut") + " that have expired");
-  std::string messages = text_of(answer, "messages");
-  if (number_of(answer, "messagesBeingDelivered") > 0) {
-    messages +=
-        "; " + text_of(answer, "messagesBeingDelivered") + " of them were being delivered, and will be again";
+  if (number_in(answer, "expiredLeftOut") > 0)
+    rows.emplace_back("left out", std::to_string(number_in(answer, "expiredLeftOut")) + " that have expired");
+  std::string messages = std::to_string(number_in(answer, "messages"));
+  if (number_in(answer, "messagesBeingDelivered") > 0) {
+    messages += "; " + std::to_string(number_in(answer, "messagesBeingDelivered")) +
+                " of them were being delivered, and will be again";
   }
   rows.emplace_back("queue messages", messages);
-  rows.emplace_back("versionstamp", text_of(answer, "versionstamp"));
-  return "imported " + path + " into the database '" + text_of(answer, "database") + "'\n" + rows_of(rows);
+  rows.emplace_back("versionstamp", text_in(answer, "versionstamp"));
+  return "imported " + path + " into the database '" + text_in(answer, "database") + "'\n" + rows_of(rows);
 }
 
 std::string show_export(const std::string& path, const json::object& answer) {
   std::vector<std::pair<std::string, std::string>> rows = {
-      {"versionstamp", text_of(answer, "versionstamp")},
-      {"entries", text_of(answer, "entries") + ", " + human_bytes(number_of(answer, "bytes"))}};
-  if (number_of(answer, "expiredLeftOut") > 0)
-    rows.emplace_back("left out", text_of(answer, "expiredLeftOut") + " that had expired");
-  rows.emplace_back("queue messages", text_of(answer, "messages"));
-  if (number_of(answer, "versionstampsCut") > 0) {
-    rows.emplace_back("versionstamps", text_of(answer, "versionstampsCut") +
+      {"versionstamp", text_in(answer, "versionstamp")},
+      {"entries",
+       std::to_string(number_in(answer, "entries")) + ", " + human_bytes(number_in(answer, "bytes"))}};
+  if (number_in(answer, "expiredLeftOut") > 0)
+    rows.emplace_back("left out", std::to_string(number_in(answer, "expiredLeftOut")) + " that had expired");
+  rows.emplace_back("queue messages", std::to_string(number_in(answer, "messages")));
+  if (number_in(answer, "versionstampsCut") > 0) {
+    rows.emplace_back("versionstamps", std::to_string(number_in(answer, "versionstampsCut")) +
                                            " do not end in 0000, which a SQLite file has no room for: their "
                                            "last four digits read 0000 there");
   }
-  rows.emplace_back("file", human_bytes(number_of(answer, "fileBytes")));
-  return "exported the database '" + text_of(answer, "database") + "' to " + path + "\n" + rows_of(rows);
+  rows.emplace_back("file", human_bytes(number_in(answer, "fileBytes")));
+  return "exported the database '" + text_in(answer, "database") + "' to " + path + "\n" + rows_of(rows);
 }
 
 }  // namespace
@@ -115,8 +101,7 @@ void add_transfer_commands(CLI::App& app, TransferArguments& arguments) {
   out.add_option("--to-sqlite", arguments.file, "The file to make; there must be none of that name")
       ->type_name("FILE")
       ->required();
-  out.add_option("--at", arguments.at, "As the database was then, rather than as it is")
-      ->type_name("VERSIONSTAMP");
+  out.add_option("--at", arguments.at, "As the database was then, rather than as it is")->type_name("MOMENT");
   add_command(app, "stats", "stats", "What is in a database: sizes, versions, largest prefixes, backlogs",
               arguments);
 }
@@ -144,13 +129,10 @@ Result<std::string> run_transfer_command(const TransferArguments& arguments) {
     TM_ASSIGN(answer, administer(data_dir, arguments.command, json::serialize(request), progress));
   }
   if (arguments.json) return answer + "\n";
-  json::error_code error;
-  const json::value value = json::parse(answer, error);
-  const json::object* object = error ? nullptr : value.if_object();
-  if (object == nullptr) return fail(ErrorCode::kIo, "the server's answer makes no sense");
-  if (arguments.command == "import.sqlite") return show_import(path, *object);
-  if (arguments.command == "export.sqlite") return show_export(path, *object);
-  return stats_picture(*object);
+  TM_ASSIGN(const json::object object, parse_answer(answer));
+  if (arguments.command == "import.sqlite") return show_import(path, object);
+  if (arguments.command == "export.sqlite") return show_export(path, object);
+  return stats_picture(object);
 }
 
 }  // namespace tidemark::tools

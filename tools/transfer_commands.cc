@@ -66,9 +66,7 @@ Result<json::object> import_sqlite(const AdminContext& context, CommandArguments
       return std::unexpected(written.error());
     return std::unexpected(counts.error());
   }
-  kv::Store& store = database->store();
-  store.expiry().note(counts->earliest_expiry_ms);
-  store.watch_hub().notify_all();
+  database->store().changed_widely(counts->earliest_expiry_ms);
   return json::object{{"database", name},
                       {"created", made},
                       {"entries", counts->entries},

@@ -12,6 +12,7 @@
 #include "tests/tools/served_store.h"
 #include "tests/tools/sqlite_files.h"
 #include "tools/admin_command.h"
+#include "tools/answer.h"
 #include "tools/stats_picture.h"
 #include "tools/transfer_command.h"
 
