@@ -261,6 +261,36 @@ TEST_P(TransferTest, ManyPrefixesAndHistory) {
   EXPECT_GT(stats.at("history").at("bytes").to_number<int64_t>(), 0);
 }
 
+// The bytes of ["a\0b"] begin as those of ["a"] do.
+TEST_P(TransferTest, APrefixIsAWholePart) {
+  served_.reset();
+  {
+    const std::unique_ptr<Engine> engine = Engine::create({}, {});
+    host::HostOptions options;
+    options.data_dir = data_dir_;
+    auto host = host::Host::open(*engine, options);
+    ASSERT_TRUE(host.has_value());
+    const auto hosted = (*host)->open_and_wait("default");
+    ASSERT_TRUE(hosted.has_value());
+    const CommitOutcome outcome =
+        commit((*hosted)->database(), [&](Transaction& t) -> Result<CommitRequest::Decision> {
+          for (const std::string& key :
+               {std::string("u\2a\0", 4), std::string("u\2a\0\2x\0", 7), std::string("u\2a\0\377b\0", 7)})
+            t.put(key, "\3value");
+          return CommitRequest::Decision::kCommit;
+        });
+    ASSERT_TRUE(outcome.committed);
+  }
+  if (GetParam()) serve();
+  const json::object stats = run_json({"stats"});
+  const json::array& largest = stats.at("prefixes").at("largest").as_array();
+  ASSERT_EQ(largest.size(), 2u);
+  EXPECT_EQ(largest[0].at("prefix").at(0).as_string(), "a");
+  EXPECT_EQ(largest[0].at("entries"), 2);
+  EXPECT_EQ(largest[1].at("prefix").at(0).as_string(), std::string("a\0b", 3));
+  EXPECT_EQ(largest[1].at("entries"), 1);
+}
+
 TEST(StatsPicture, HumanBytes) {
   EXPECT_EQ(human_bytes(0), "0 B");
   EXPECT_EQ(human_bytes(1023), "1023 B");
