@@ -19,6 +19,12 @@ constexpr uint64_t kWadingMin = 4096;
 // A fork writes anew what it shares when its own live segments are this share of it.
 constexpr uint64_t kOwnShareDivisor = 4;
 
+// The deepest level that merges may write to. What is shared with another database will be written beneath
+// it, beside such merges, and must find that place empty.
+size_t deepest_level(const Version& version) {
+  return version.shared.empty() ? kLevels - 1 : kLevels - 2;
+}
+
 CompactionPlan merge_down(const Version& version, size_t level, std::vector<SegmentRef> upper) {
   CompactionPlan plan;
   plan.level = level;
@@ -72,7 +78,7 @@ std::vector<HistoryRun> alike_runs(const Version& version, size_t trigger) {
 
 // A segment whose tombstones cost readers, or are most of it, and the level it stands on.
 std::optional<std::pair<size_t, SegmentRef>> wading_segment(const Version& version) {
-  for (size_t level = 0; level + 1 < kLevels; ++level) {
+  for (size_t level = 0; level < deepest_level(version); ++level) {
     for (const SegmentRef& s : version.live[level]) {
       const SegmentMeta& meta = s->meta();
       if (meta.tombstones == 0) continue;
@@ -90,7 +96,7 @@ double level_score(const Version& version, const DatabaseOptions& options, size_
   if (level == 0)
     return static_cast<double>(version.live[0].size()) /
            static_cast<double>(options.level0_compaction_trigger);
-  if (level + 1 == kLevels) return 0;
+  if (level >= deepest_level(version)) return 0;
   const double target =
       static_cast<double>(options.level1_bytes) *
       std::pow(static_cast<double>(options.level_multiplier), static_cast<double>(level - 1));

@@ -164,6 +164,8 @@ Result<std::unique_ptr<Manifest>> Manifest::open(FileSystem& fs, const std::stri
     const auto context = log_path + " at offset " + std::to_string(offset);
     auto edit = decode_manifest_edit(record->payload);
     if (!edit) return fail_within(context, edit.error());
+    if (!any && !edit->snapshot)
+      return fail(ErrorCode::kCorruption, context + ": the first record of a manifest is no snapshot");
     if (auto applied = manifest->state_.apply(*edit); !applied) return fail_within(context, applied.error());
     any = true;
   }

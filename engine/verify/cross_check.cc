@@ -99,8 +99,12 @@ class Join {
 
   void run(uint64_t memory_bytes) {
     uint64_t items = log_ == nullptr ? 0 : log_->versions.size();
-    for (const auto& [number, segment] : files_.files.state.segments)
-      items += std::max(segment.meta.entries, segment.meta.file_bytes / 64);
+    for (const auto& [number, segment] : files_.files.state.segments) {
+      const auto file = files_.files.segments.find(number);
+      if (file == files_.files.segments.end()) continue;
+      // What the manifest says may be wrong: there are not more entries than bytes.
+      items += std::clamp(segment.meta.entries, file->second / 64, file->second);
+    }
     for (const auto& [number, size] : files_.files.changes) items += size / kBytesOfAWrite;
     parts_ = items * sizeof(Item) / std::max<uint64_t>(memory_bytes, 1) + 1;
     for (part_ = 0; part_ < parts_; ++part_) {

@@ -87,10 +87,13 @@ bool read_manifest(FileSystem& fs, DatabaseFiles& files, uint64_t number, Report
       files.newer_format |= edit.error().code == ErrorCode::kNewerFormat;
       continue;
     }
-    if (records == 0 && !edit->snapshot) whole = false;  // its first record is among the damage
+    if (records == 0 && !edit->snapshot) {
+      // Behind damage that is a consequence, and said already.
+      if (whole) reporter.report(kManifestDamaged, path, piece->offset, "its first record is no snapshot");
+      whole = false;
+    }
     scalars.add(*edit);
     if (const Status applied = state.apply(*edit); !applied) {
-      // Behind damage that is a consequence, and said already.
       if (whole) reporter.report(kManifestRule, path, piece->offset, applied.error());
       whole = false;
     }

@@ -2,7 +2,7 @@
 // one sorted run of live segments and one run of history, as a full merge would:
 //
 // - the newest version of a key that is live stays so; older ones move to history, superseded by the one
-// before;
+//   before;
 // - versions in history keep the moment until which they are seen;
 // - a lost write takes part as a deletion that leaves nothing of itself.
 //
@@ -167,6 +167,8 @@ class Salvage {
     log_ = read_wal(fs_, files_, reporter_);
     check_references(files_, reporter_);
     summary_.log_whole = log_.whole;
+    // Not above what there is, whatever the manifest says.
+    files_.state.horizon = std::min(files_.state.horizon, log_.head);
     if (files_.guessed) guess_horizon();
     summary_.horizon = files_.state.horizon;
     lost_ = find_lost_writes(fs_, files_, log_, options_.cross_check_bytes, reporter_);
@@ -238,8 +240,8 @@ class Salvage {
     } visitor(*this, out);
     std::vector<ChangeFileMeta> in_order;
     for (const auto& [number, meta] : files_.state.changes) in_order.push_back(meta);
-    std::stable_sort(in_order.begin(), in_order.end(), [](const ChangeFileMeta& a, const ChangeFileMeta& b) {
-      return a.first_stamp < b.first_stamp;
+    std::sort(in_order.begin(), in_order.end(), [](const ChangeFileMeta& a, const ChangeFileMeta& b) {
+      return std::pair(a.first_stamp, a.number) < std::pair(b.first_stamp, b.number);
     });
     for (const ChangeFileMeta& meta : in_order) {
       const std::string path = files_.path(FileType::kChanges, meta.number);
@@ -291,7 +293,7 @@ class Salvage {
 
   Status write_versions(Output& live, Output& history) {
     VersionMerge merge;
-    merge.add(std::make_unique<WalSource>(log_), 0);
+    merge.add(std::make_unique<WalSource>(files_, log_), 0);
     for (const auto& [number, segment] : files_.state.segments) {
       if (!files_.segments.contains(number)) {
         summary_.lost_ranges.push_back({files_.path(FileType::kSegment, number),
@@ -343,7 +345,7 @@ class Salvage {
         superseded = std::min(superseded, *lost_above);
         newer = lost_above;
       }
-      if (superseded == Versionstamp::max() && newer) superseded = *newer;
+      if (newer) superseded = std::min(superseded, *newer);
       const bool newest = !newer;
       newer = stamp;
       if (superseded == Versionstamp::max()) {
@@ -367,7 +369,6 @@ class Salvage {
     edit.added_changes = changes.files();
     edit.flushed_stamp = head_;
     edit.flushed_timestamp_ms = std::max(log_.head_timestamp_ms, last_listed_ms_);
-    summary_.horizon = std::min(summary_.horizon, head_);
     edit.horizon = summary_.horizon;
     edit.retention_clock_ms = files_.guessed ? *edit.flushed_timestamp_ms : files_.state.retention_clock_ms;
     summary_.head = head_;

@@ -2,8 +2,7 @@
 // 2. The log's chain is read; what it holds that is not in segments is kept in memory.
 // 3. Change files are read.
 // 4. Live segments are read, all at once, merged by key: each is checked on its way, and of each key the
-// newest
-//    version must stand nearest to the top. Then history, file by file.
+//    newest version must stand nearest to the top. Then history, file by file.
 // 5. With `deep`, segments and change files are held against each other.
 #include "engine/verify/verify.h"
 
@@ -85,7 +84,7 @@ class Check {
   void check_live() {
     std::vector<const PlacedSegment*> top;
     VersionMerge merge;
-    merge.add(std::make_unique<WalSource>(log_), 0);
+    merge.add(std::make_unique<WalSource>(files_, log_), 0);
     uint64_t top_count = 0;
     for (const auto& [number, segment] : files_.state.segments) {
       if (segment.meta.kind != SegmentKind::kLive || segment.ceiling || !files_.segments.contains(number))

@@ -33,7 +33,7 @@ struct Reader final : WalVisitor {
     }
     contents.head = stamp;
     contents.head_timestamp_ms = timestamp_ms;
-    contents.commits.push_back({stamp, timestamp_ms, contents.versions.size()});
+    contents.commits.push_back({stamp, timestamp_ms, contents.versions.size(), file_number, offset});
     keys.clear();
     return {};
   }
@@ -76,6 +76,8 @@ struct Reader final : WalVisitor {
   WalContents& contents;
   ManifestState& state;
   Versionstamp flushed;
+  uint64_t file_number = 0;  // of the record at hand
+  uint64_t offset = 0;
   bool guessed = false;  // the state does not tell which segments are published
   bool lenient = false;  // files may say again what others have said
   bool skip = false;
@@ -202,6 +204,8 @@ WalContents read_wal(FileSystem& fs, DatabaseFiles& files, Reporter& reporter) {
                             ", though these bytes were durable");
         continue;
       }
+      reader.file_number = it->first;
+      reader.offset = piece->offset;
       if (const Status visited = visit_wal_payload(piece->record->payload, reader); !visited) {
         contents.whole = false;
         reader.give_up();
@@ -213,13 +217,13 @@ WalContents read_wal(FileSystem& fs, DatabaseFiles& files, Reporter& reporter) {
   return contents;
 }
 
-WalSource::WalSource(const WalContents& contents) : contents_(contents), order_(contents.versions.size()) {
+WalSource::WalSource(const DatabaseFiles& files, const WalContents& contents)
+    : files_(files), contents_(contents), order_(contents.versions.size()) {
   std::iota(order_.begin(), order_.end(), 0);
   std::sort(order_.begin(), order_.end(), [&](uint32_t a, uint32_t b) {
     const WalVersion &x = contents.versions[a], &y = contents.versions[b];
     return compare_entries(x.key, x.stamp, y.key, y.stamp) < 0;
   });
-  file_ = "the log";
 }
 
 bool WalSource::next() {
@@ -229,6 +233,12 @@ bool WalSource::next() {
   value_ = version.value;
   stamp_ = version.stamp;
   tombstone_ = version.tombstone;
+  const auto commit = std::ranges::lower_bound(contents_.commits, version.stamp, {}, &WalCommit::stamp);
+  offset_ = commit->offset;
+  if (file_number_ != commit->file_number) {
+    file_number_ = commit->file_number;
+    file_ = files_.path(FileType::kWal, file_number_);
+  }
   return true;
 }
 

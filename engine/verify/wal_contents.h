@@ -25,6 +25,8 @@ struct WalCommit {
   Versionstamp stamp;
   int64_t timestamp_ms = 0;
   size_t first_version = 0;  // its writes, up to the next commit's
+  uint64_t file_number = 0;  // where its record stands
+  uint64_t offset = 0;
 };
 
 struct WalContents {
@@ -46,14 +48,16 @@ struct WalContents {
 // `files.state`.
 WalContents read_wal(FileSystem& fs, DatabaseFiles& files, Reporter& reporter);
 
-// The versions in the order of entries. `contents` must outlive it.
+// The versions in the order of entries. Both must outlive it.
 class WalSource final : public VersionSource {
  public:
-  explicit WalSource(const WalContents& contents);
+  WalSource(const DatabaseFiles& files, const WalContents& contents);
   bool next() override;
 
  private:
+  const DatabaseFiles& files_;
   const WalContents& contents_;
+  uint64_t file_number_ = 0;
   std::vector<uint32_t> order_;
   size_t at_ = 0;
 };

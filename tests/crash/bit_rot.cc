@@ -99,7 +99,7 @@ std::string BitRot::use(sim::Disk disk, bool must_report) {
     check.findings = [&](const verify::Finding&) { found = true; };
     if (const auto checked = verify::verify_database(machine.file_system(), kDir, check); !checked)
       found = true;
-    if (const Result<std::string> changes = check_changes(machine.file_system(), model_); !changes)
+    if (const Result<std::string> changes = check_changes(machine.file_system(), kDir, model_); !changes)
       report(changes.error());
     else
       problem = *changes;

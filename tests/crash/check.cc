@@ -133,7 +133,7 @@ std::string compare(Database& database, const Model& model, const Terms& terms, 
   return {};
 }
 
-Result<std::string> check_changes(FileSystem& fs, const Model& model) {
+Result<std::string> check_changes(FileSystem& fs, const std::string& dir, const Model& model) {
   struct Collector final : ChangeVisitor {
     void on_commit(Versionstamp stamp, int64_t timestamp_ms, uint32_t) override {
       last = &changes[stamp];
@@ -143,11 +143,11 @@ Result<std::string> check_changes(FileSystem& fs, const Model& model) {
     Changes changes;
     Change* last = nullptr;
   } collector;
-  TM_ASSIGN(const auto manifest, Manifest::open(fs, kDir));
+  TM_ASSIGN(const auto manifest, Manifest::open(fs, dir));
   const ManifestState& state = manifest->state();
   for (const auto& [number, meta] : state.changes) {
     TM_ASSIGN(const auto reader,
-              ChangeFileReader::open(fs, file_path(kDir, FileType::kChanges, number), meta));
+              ChangeFileReader::open(fs, file_path(dir, FileType::kChanges, number), meta));
     TM_TRY(reader->visit(collector));
   }
   return model.check_changes(collector.changes, state.horizon, state.flushed_stamp);
@@ -174,13 +174,13 @@ CheckResult check(sim::Disk disk, const Model& model, const Terms& terms, uint64
       DatabaseOptions options = terms.options;
       // Made when the power went: perhaps there is nothing yet.
       options.create_if_missing = model.durable() == Versionstamp::min() && at_least == Versionstamp::min();
-      const bool is_there = disk.find(std::string(kDir) + "/CURRENT") != nullptr;
+      const bool is_there = disk.find(terms.dir + "/CURRENT") != nullptr;
       if (is_there) {
-        const Result<std::string> changes = check_changes(machine.file_system(), model);
+        const Result<std::string> changes = check_changes(machine.file_system(), terms.dir, model);
         result.problem = changes ? *changes : "change files cannot be read: " + changes.error().message;
         if (!result.problem.empty()) return;
       }
-      auto opened = Database::open(*engine, kDir, options);
+      auto opened = Database::open(*engine, terms.dir, options);
       if (!opened) {
         result.problem = "it does not open: " + opened.error().message;
         return;

@@ -15,6 +15,9 @@ inline constexpr char kDir[] = "/db";
 
 // What a database of these tests is opened with; small enough for everything to happen often.
 struct Terms {
+  std::string dir = kDir;
+  int forks_begun = 0;
+  std::string left;  // the database that this one is a fork of, if it may still be there
   DatabaseOptions options;
   // Whose age may move the horizon; the least that ever held. Nothing: history lasts for ever.
   std::optional<int64_t> least_retention_us;
@@ -33,7 +36,7 @@ std::string compare(Database& database, const Model& model, const Terms& terms, 
 
 // Of a database that is closed: that its change files have what its manifest says that they have. An error is
 // what a reader of them meets.
-Result<std::string> check_changes(FileSystem& fs, const Model& model);
+Result<std::string> check_changes(FileSystem& fs, const std::string& dir, const Model& model);
 
 // Power is lost again `depth` times: during recovery, and right after the first read; what was read must
 // still be there then. `at_least`: a head that somebody saw.

@@ -42,7 +42,7 @@ double seconds_now() {
 std::string run_seed(uint64_t seed, uint64_t crash_point_in, Tally& sum) {
   seed_now = seed;
   if (seed % kStoreEvery == 0) {
-    StoreRun run({.seed = seed, .crash_point_in = kStoreCrashPointIn});
+    StoreRun run({.seed = seed, .crash_point_in = kStoreCrashPointIn, .wanders = true});
     std::string problem = run.go();
     sum.add(run.tally());
     return problem;
@@ -60,9 +60,9 @@ void tell(const Tally& sum, uint64_t violations) {
   const auto n = [](uint64_t number) { return static_cast<unsigned long long>(number); };
   std::printf(
       "runs %llu, crash points %llu, power losses %llu, processes %llu, commits %llu, flushes %llu, "
-      "merges %llu, ingests %llu, writes refused %llu, clock jumps %llu, faults:",
+      "merges %llu, ingests %llu, rewinds %llu, forks %llu, writes refused %llu, clock jumps %llu, faults:",
       n(sum.runs), n(sum.crash_points), n(sum.power_losses), n(sum.processes), n(sum.commits), n(sum.flushes),
-      n(sum.compactions), n(sum.ingests), n(sum.refused), n(sum.clock_jumps));
+      n(sum.compactions), n(sum.ingests), n(sum.rewinds), n(sum.forks), n(sum.refused), n(sum.clock_jumps));
   for (int op = 0; op < sim::kOps; ++op) {
     if (sum.faults[static_cast<size_t>(op)] == 0) continue;
     std::printf(" %s %llu,", sim::op_name(static_cast<sim::Op>(op)), n(sum.faults[static_cast<size_t>(op)]));

@@ -1,6 +1,7 @@
 #include "tests/crash/process.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "engine/base/hash.h"
 #include "engine/io/sync.h"
@@ -147,10 +148,15 @@ void Run::Process::on_change(uint64_t number, sim::Op op, const std::string& pat
     sim::Disk left = disk_.after_crash(any_loss(), random_);
     ++tally_.crash_points;
     if (lost) lost_ = left.copy();
-    const CheckResult result = check(std::move(left), model_, terms_now(), random_.next(), plan_.run.depth);
+    // Now and then the fork is looked at instead, which is a database like any other.
+    const bool other = fork_ && random_.one_in(3);
+    Terms terms = other ? fork_->terms : terms_now();
+    terms.wall_us = machine_.clock().wall_us();
+    const CheckResult result =
+        check(std::move(left), other ? fork_->model : model_, terms, random_.next(), plan_.run.depth);
     if (!result.problem.empty())
-      model_.blame("power lost at call " + std::to_string(number) + " (" + sim::op_name(op) + " " + path +
-                   "): " + result.problem);
+      model_.blame(std::string(other ? "of a fork, " : "") + "power lost at call " + std::to_string(number) +
+                   " (" + sim::op_name(op) + " " + path + "): " + result.problem);
   }
   if (lost) {
     ++tally_.power_losses;
@@ -193,6 +199,14 @@ sim::Disk Run::Process::live() {
     terms_.wall_us += (random_.one_in(2) ? 1 : -1) * static_cast<int64_t>(random_.below(48)) * kHourUs;
     ++tally_.clock_jumps;
   }
+  // The next process goes on with the fork, and in place of the other database there may be nothing.
+  if (fork_ && random_.one_in(2)) {
+    ++tally_.forks;
+    fork_->terms.left = terms_.dir;
+    fork_->terms.wall_us = terms_.wall_us;
+    terms_ = std::move(fork_->terms);
+    model_ = std::move(fork_->model);
+  }
   if (lost_) return std::move(*lost_);
   // A process that ended: all that the system has in memory is there, on the disk or not.
   return std::move(disk_);
@@ -201,7 +215,7 @@ sim::Disk Run::Process::live() {
 bool Run::Process::open(Engine& engine) {
   DatabaseOptions options = terms_.options;
   options.create_if_missing = model_.durable() == Versionstamp::min();
-  auto opened = Database::open(engine, kDir, options);
+  auto opened = Database::open(engine, terms_.dir, options);
   if (!opened) {
     const bool excused = machine_off() || (faulty_ && opened.error().code != ErrorCode::kCorruption);
     if (!excused) model_.blame("it does not open: " + opened.error().message);
@@ -220,7 +234,8 @@ void Run::Process::main() {
   // Faults may meet the opening, or come later.
   const bool early = random_.one_in(4);
   if (early) choose_faults();
-  if (open(*engine_)) {
+  if (!terms_.left.empty() && random_.one_in(2)) remove_left();
+  if (!machine_off() && open(*engine_)) {
     if (!machine_off()) {
       const bool reads_fail = early && faulty_;
       const std::string problem = reads_fail
@@ -373,7 +388,7 @@ void Run::Process::maintain_some() {
     machine_.scheduler().sleep_us(static_cast<int64_t>(random.below(4000)));
     if (done()) return;
     Status status;
-    switch (random.below(6)) {
+    switch (random.below(7)) {
       case 0:
       case 1:
         status = database_->flush();
@@ -386,6 +401,9 @@ void Run::Process::maintain_some() {
         break;
       case 4:
         (void)database_->stats();
+        break;
+      case 5:
+        if (!fork_) fork(random);
         break;
       default:
         // No shorter than the least that the model knows of.
@@ -409,6 +427,39 @@ void Run::Process::trouble_some() {
     }
   }
   machine_.file_system().set_capacity(std::nullopt);
+}
+
+// Of any moment that can be read, while others write.
+void Run::Process::fork(Random& random) {
+  const std::vector<Versionstamp> stamps = model_.stamps(database_->horizon(), database_->head());
+  if (stamps.empty()) return;
+  // What perhaps is a commit may be none.
+  const auto at = database_->last_commit(stamps[random.below(stamps.size())], INT64_MAX);
+  if (!at || at->stamp < database_->horizon() || machine_off()) return;
+  // What another one left behind is in nobody's way.
+  const std::string dir = kDir + std::to_string(++terms_.forks_begun);
+  const Status forked = database_->fork(dir, at->stamp);
+  if (done()) return;
+  if (!forked) {
+    if (!faulty_ && database_->horizon() <= at->stamp)
+      model_.blame("a fork failed: " + forked.error().message);
+    return;
+  }
+  model_.show(at->stamp);
+  fork_.emplace(Fork{model_, terms_now()});
+  fork_->model.fork(at->stamp);
+  fork_->terms.dir = dir;
+}
+
+// The database that this one is a fork of.
+void Run::Process::remove_left() {
+  FileSystem& fs = machine_.file_system();
+  const std::string dir = std::exchange(terms_.left, {});
+  const auto names = fs.list_dir(dir);
+  if (!names) return;
+  for (const std::string& name : *names)
+    if (!fs.remove(dir + "/" + name)) return;
+  (void)fs.remove_dir(dir).has_value();
 }
 
 void Run::Process::ingest() {

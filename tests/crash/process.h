@@ -40,6 +40,8 @@ class Run::Process {
   void maintain_some();
   void trouble_some();
   void ingest();
+  void fork(Random& random);
+  void remove_left();
   void count();
 
   void write(Random& random);
@@ -65,7 +67,12 @@ class Run::Process {
   std::unique_ptr<Engine> engine_;
   std::unique_ptr<Database> database_;
 
-  uint64_t crash_at_ = 0;  // the call at which power is lost; 0: it is not
+  struct Fork {
+    Model model;
+    Terms terms;
+  };
+  std::optional<Fork> fork_;  // one was made, of this database
+  uint64_t crash_at_ = 0;     // the call at which power is lost; 0: it is not
   std::optional<sim::Disk> lost_;
   bool faulty_ = false;  // calls may be made to fail
   int64_t opened_at_us_ = 0;

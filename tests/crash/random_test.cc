@@ -24,14 +24,16 @@ TEST(RandomRuns, SomeSeeds) {
   EXPECT_GT(sum.flushes, 100u);
   EXPECT_GT(sum.compactions, 100u);
   EXPECT_GT(sum.ingests, 10u);
+  EXPECT_GT(sum.forks, 5u);
   EXPECT_GT(sum.refused, 0u);
   EXPECT_GT(sum.clock_jumps, 0u);
 }
 
 TEST(RandomRuns, WholeStores) {
   for (uint64_t seed = 2; seed <= 4; ++seed) {
-    StoreRun run({.seed = seed, .crash_point_in = 6});
+    StoreRun run({.seed = seed, .crash_point_in = 6, .wanders = true});
     EXPECT_EQ(run.go(), "") << "seed " << seed;
+    EXPECT_GT(run.tally().rewinds, 1u);
   }
 }
 

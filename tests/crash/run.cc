@@ -24,6 +24,8 @@ void Tally::add(const Tally& other) {
   flushes += other.flushes;
   compactions += other.compactions;
   ingests += other.ingests;
+  rewinds += other.rewinds;
+  forks += other.forks;
   manifest_rolls += other.manifest_rolls;
   wal_rolls += other.wal_rolls;
   history_segments += other.history_segments;

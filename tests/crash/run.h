@@ -24,6 +24,8 @@ struct Tally {
   uint64_t flushes = 0;
   uint64_t compactions = 0;
   uint64_t ingests = 0;
+  uint64_t rewinds = 0;
+  uint64_t forks = 0;  // that a run went on with
   uint64_t manifest_rolls = 0;
   uint64_t wal_rolls = 0;
   uint64_t history_segments = 0;  // made

@@ -146,6 +146,7 @@ void StoreRun::second_process() {
   make("two");
   fill("two", 2);
   remove("two", true);
+  if (options_.wanders) wander();
 }
 
 host::DatabaseRef StoreRun::use(const std::string& name) {
@@ -315,18 +316,57 @@ void StoreRun::rewind_keys() {
   const host::DatabaseRef database = use("default");
   if (!database) return;
   const kv::Moment then = kv::head_moment(database->database());
-  std::map<std::string, std::optional<Value>> held;
-  for (const auto& [key, known] : keys_) held[key] = known.value;
+  const Keys before = held();
   set_key("stays", "changed", 0);
   set_key("new", "changed", 0);
   erase_key("late");
-  if (failed()) return;
-  held["new"] = std::nullopt;
+  rewind_to(then, before);
+}
+
+StoreRun::Keys StoreRun::held() const {
+  Keys held;
+  for (const auto& [key, known] : keys_) held[key] = known.value;
+  return held;
+}
+
+// `held`: what there was then.
+void StoreRun::rewind_to(const kv::Moment& then, Keys held) {
+  const host::DatabaseRef database = use("default");
+  if (!database) return;
+  for (const auto& [key, known] : keys_) held.try_emplace(key, std::nullopt);
   rewound_ = held;
   const auto rewound = kv::rewind(database->store(), then, {});
   expect(rewound.has_value(), "a rewind failed: " + (rewound ? "" : rewound.error().message));
   for (const auto& [key, value] : held) keys_[key].value = value;
   rewound_.reset();
+  ++tally_.rewinds;
+}
+
+// Writes, and goes back to moments on the way, from which it may go on, or to what was taken back.
+void StoreRun::wander() {
+  std::vector<std::pair<kv::Moment, Keys>> past;
+  for (int i = 0; i < 16 && !failed(); ++i) {
+    const std::string key = "w" + std::to_string(random_.below(6));
+    const uint64_t choice = random_.below(8);
+    if (choice < 4) {
+      set_key(key, std::to_string(++values_), 0);
+    } else if (choice < 6 && !keys_.empty()) {
+      erase_key(key);
+    } else if (choice == 6 && !past.empty()) {
+      const auto& [then, held] = past[random_.below(past.size())];
+      rewind_to(then, held);
+    } else {
+      const host::DatabaseRef database = use("default");
+      if (!database) return;
+      expect(database->database().flush().has_value(), "a flush failed");
+    }
+    const host::DatabaseRef database = use("default");
+    if (!database) return;
+    past.emplace_back(kv::head_moment(database->database()), held());
+  }
+  if (past.empty() || failed()) return;
+  rewind_to(past.front().first, past.front().second);
+  rewind_to(past.back().first, past.back().second);
 }
 
 void StoreRun::set_key(const std::string& key, const std::string& data, int64_t expire_at_ms) {

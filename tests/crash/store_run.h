@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "server/host/host.h"
+#include "server/kv/moment.h"
 #include "tests/crash/model.h"
 #include "tests/crash/run.h"
 #include "tests/sim/machine.h"
@@ -18,9 +19,10 @@
 namespace tidemark::crash {
 
 struct StoreRunOptions {
-  uint64_t seed = 1;  // of the schedule and of what is lost; the workload is always the same
+  uint64_t seed = 1;  // of the schedule, of what is lost, and of the way that it wanders
   uint64_t crash_point_in = 1;
   int depth = 1;
+  bool wanders = false;  // through a random history of Deno KV's keys, back and forth
 };
 
 class StoreRun {
@@ -75,6 +77,10 @@ class StoreRun {
   void fork(const std::string& name, const std::string& new_name);
   // Changes keys of Deno KV, and takes that back.
   void rewind_keys();
+  using Keys = std::map<std::string, std::optional<Value>>;
+  Keys held() const;
+  void rewind_to(const kv::Moment& then, Keys held);
+  void wander();
   void set_key(const std::string& key, const std::string& data, int64_t expire_at_ms);
   void erase_key(const std::string& key);
   void write_key(const std::string& key, std::optional<Value> value);
@@ -113,7 +119,7 @@ class StoreRun {
   std::vector<KnownToken> tokens_;
   std::map<std::string, KnownKey> keys_;
   // While a rewind is under way: what all of them hold, if it has happened.
-  std::optional<std::map<std::string, std::optional<Value>>> rewound_;
+  std::optional<Keys> rewound_;
   uint64_t values_ = 0;
   uint64_t made_ = 0;
   uint64_t removed_ = 0;

@@ -83,5 +83,43 @@ TEST(LevelsTest, moments_read_back_before_and_after_merges_under_a_small_cache) 
   compare_all();
 }
 
+// It is written there beside other merges, which must not have gone there meanwhile.
+TEST(LevelsTest, merges_leave_the_deepest_level_to_what_is_shared) {
+  TemporaryFolder folder;
+  auto engine = Engine::create({});
+  DatabaseOptions options = small_options();
+  options.segment_bytes = 4 << 10;
+  options.level1_bytes = 1 << 10;
+  options.level_multiplier = 2;
+  Random random(7);
+  const auto write = [&](Database& db, int count) {
+    for (int i = 0; i < count; ++i) {
+      std::string value(1000, '\0');
+      for (char& c : value) c = static_cast<char>(random.next());
+      ASSERT_TRUE(put(db, "key" + std::to_string(random.next()), value).committed);
+    }
+    ASSERT_TRUE(db.flush().has_value());
+    ASSERT_TRUE(db.wait_idle().has_value());
+  };
+  const std::string fork = folder / "fork";
+  {
+    auto opened = Database::open(*engine, folder / "db", options);
+    ASSERT_TRUE(opened.has_value());
+    write(**opened, 600);
+    ASSERT_GT((*opened)->stats().live.back().bytes, 0u);  // so much goes to the deepest level
+    ASSERT_TRUE((*opened)->fork(fork, (*opened)->head()).has_value());
+  }
+  auto opened = Database::open(*engine, fork, options);
+  ASSERT_TRUE(opened.has_value());
+  write(**opened, 100);
+  const DatabaseStats stats = (*opened)->stats();
+  EXPECT_GT(stats.shared.bytes, 0u);
+  EXPECT_EQ(stats.live.back().segments, 0u);
+  EXPECT_GT(stats.live[stats.live.size() - 2].segments, 0u);
+  ASSERT_TRUE((*opened)->compact().has_value());
+  EXPECT_EQ((*opened)->stats().shared.segments, 0u);
+  EXPECT_EQ(scan(*(*opened)->read()).size(), 700u);
+}
+
 }  // namespace
 }  // namespace tidemark

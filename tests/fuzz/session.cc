@@ -193,6 +193,7 @@ class Connection {
     }
     // Once all is answered and taken, nothing may keep the server from reading on.
     TM_CHECK(over() || arriving_.empty());
+    seen_.ended_early = over();
     happen({Event::kDrain});
     happen({Event::kTick, {}, 1'000'000});
     happen({Event::kTick, {}, 1'000'000});

@@ -34,6 +34,7 @@ struct Seen {
   std::string output;                 // all that was sent
   bool failed = false;                // the connection was ended without a word
   bool finished = false;
+  bool ended_early = false;  // before the server was told to stop
 };
 
 using MakeSession = std::function<std::unique_ptr<http::Session>(http::Peer&)>;

@@ -64,6 +64,7 @@ struct Usage {
     kCompact = 1 << 9,
     kCrash = 1 << 10,  // in place of closing it before it is opened again
     kNoReopen = 1 << 11,
+    kNoSalvage = 1 << 12,
   };
   uint16_t bits = 0;
   bool has(Bit bit) const { return (bits & bit) != 0; }
@@ -72,9 +73,10 @@ struct Usage {
 // What damage may be called.
 void check_damage(const Error& error);
 
-// Opens the store, reads all of it both ways, writes, lets background work run, closes it and opens it again.
-// `true_to_itself`: nothing in the files contradicts anything else, so that all must show the same at all
-// times.
+// Checks the files as fsck does, and saves what can be saved of them; opens the store, reads all of it both
+// ways, writes, lets background work run, closes it and opens it again. What fsck calls sound must open and
+// be read, and what it has saved must be sound. `true_to_itself`: nothing in the files contradicts anything
+// else, so that all must show the same at all times.
 void use_store(Machine& machine, Usage usage, bool true_to_itself);
 
 }  // namespace tidemark::fuzz

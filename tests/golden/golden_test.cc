@@ -50,8 +50,9 @@ INSTANTIATE_TEST_SUITE_P(Stores, Golden, testing::ValuesIn(stores()), [](const a
 
 TEST(GoldenStores, ThereAreSoundAndDamagedOnesOfEachVersion) {
   for (const auto& version : fs::directory_iterator(kStores)) {
-    for (const char* name : {"database-closed", "database-killed", "store", "database-segment-flipped",
-                             "database-log-flipped", "database-manifest-flipped", "database-changes-flipped"})
+    for (const char* name :
+         {"database-closed", "database-killed", "database-fork", "store", "database-segment-flipped",
+          "database-log-flipped", "database-manifest-flipped", "database-changes-flipped"})
       EXPECT_TRUE(fs::is_directory(version.path() / name)) << version.path() << " has no " << name;
   }
 }

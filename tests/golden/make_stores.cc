@@ -63,6 +63,34 @@ void make_database(const std::string& dir, bool closed) {
   fs::remove_all(live);
 }
 
+// Shares segments beneath a ceiling, and has gone its own way since, in segments and in the log.
+void make_fork(const std::string& dir) {
+  const auto engine = Engine::create({});
+  const std::string base = dir + ".base";
+  DatabaseOptions options;
+  options.retention = Retention::forever();
+  {
+    auto opened = Database::open(*engine, base, options);
+    TM_CHECK(opened.has_value());
+    put(**opened, 0, 12);
+    TM_CHECK((*opened)->compact().has_value());
+    put(**opened, 12, 18);
+    const Versionstamp at = (*opened)->head();
+    put(**opened, 18, 24);
+    TM_CHECK((*opened)->fork(dir + ".live", at).has_value());
+  }
+  {
+    auto opened = Database::open(*engine, dir + ".live", options);
+    TM_CHECK(opened.has_value());
+    put(**opened, 30, 34);
+    TM_CHECK((*opened)->flush().has_value());
+    put(**opened, 34, 37);
+    fs::copy(dir + ".live", dir);
+  }
+  fs::remove_all(base);
+  fs::remove_all(dir + ".live");
+}
+
 void edit(const std::string& path, const std::function<void(std::string&)>& change) {
   std::ifstream in(path, std::ios::binary);
   std::string bytes{std::istreambuf_iterator<char>(in), {}};
@@ -156,6 +184,7 @@ void make_stores(const std::string& to) {
   fs::create_directories(to);
   make_database(to + "/database-closed", true);
   make_database(to + "/database-killed", false);
+  make_fork(to + "/database-fork");
   const auto flip = [](uint64_t at) {
     return [at](std::string& bytes) { bytes.at(at) = static_cast<char>(bytes.at(at) ^ 0x10); };
   };
