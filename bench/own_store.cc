@@ -101,6 +101,11 @@ void OwnStore::settle() {
   check(database_->wait_idle(), "wait_idle");
 }
 
+void OwnStore::merge_fully() {
+  settle();
+  check(database_->compact(), "compact");
+}
+
 std::string OwnStore::levels() const {
   const DatabaseStats stats = database_->stats();
   std::string text;

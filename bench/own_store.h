@@ -30,6 +30,8 @@ class OwnStore {
   void scan(std::string_view start, uint64_t limit, bool reverse, ScanCheck& check);
   // Flushes and waits until no merge is due; levels stay as they are.
   void settle();
+  // One sorted run of what is live, and one of history.
+  void merge_fully();
   // "level 0: 2 segments, 3 MB; ...; history: ...".
   std::string levels() const;
 

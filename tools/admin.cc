@@ -36,6 +36,12 @@ Result<host::DatabaseRef> open_database(const AdminContext& context, CommandArgu
   return context.host.open_and_wait(arguments.string("database").value_or(host::kDefaultDatabaseName));
 }
 
+Status check_room(const host::Host& host) {
+  if (!host.disk_state().full) return {};
+  return fail(ErrorCode::kNoSpace,
+              "the store has reached the size that it may have (--max-disk-bytes), so nothing was written");
+}
+
 Result<kv::Moment> resolve_moment(const AdminContext& context, const Database& database,
                                   const std::string& text) {
   const std::optional<kv::MomentName> name = kv::parse_moment(text);

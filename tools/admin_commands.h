@@ -40,6 +40,8 @@ std::span<const AdminCommand> pitr_commands();
 // caller lets go of it before the command ends.
 Result<host::DatabaseRef> open_database(const AdminContext& context, CommandArguments& arguments);
 
+// kNoSpace when the store has reached the size that it may have.
+Status check_room(const host::Host& host);
 // What a moment that means the same everywhere (kv::parse_moment()) is in a database. kInvalidArgument,
 // kBeyondHorizon, with a sentence.
 Result<kv::Moment> resolve_moment(const AdminContext& context, const Database& database,

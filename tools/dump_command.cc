@@ -33,26 +33,12 @@ Result<std::string> request_of(const DumpArguments& arguments, const std::string
   return json::serialize(out);
 }
 
-// Those that are not deleted, by name.
-Result<std::vector<std::string>> all_databases(StoreAccess& store) {
-  NoLines no_lines;
-  TM_ASSIGN(const std::string answer, store.run("db.list", "{}", no_lines));
-  TM_ASSIGN(const json::object parsed, parse_answer(answer));
-  if (!field(parsed, "databases").is_array())
-    return fail(ErrorCode::kIo, "the server's answer makes no sense");
-  std::vector<std::string> names;
-  for (const json::value& one : array_in(parsed, "databases")) {
-    if (one.at("state").as_string() == "ready") names.emplace_back(one.at("name").as_string());
-  }
-  return names;
-}
-
 Status write_lines(const DumpArguments& arguments, std::FILE* file) {
   StoreAccess store(data_dir_of(arguments.data_dir), false);
   FileLines lines(file);
   std::vector<std::string> databases = {arguments.database};
   if (arguments.all) {
-    TM_ASSIGN(databases, all_databases(store));
+    TM_ASSIGN(databases, database_names(store));
   }
   for (const std::string& database : databases) {
     TM_ASSIGN(const std::string request, request_of(arguments, database));

@@ -53,13 +53,11 @@ Answer dump_database(const AdminContext& context, CommandArguments& arguments) {
 Answer load_batch(const AdminContext& context, CommandArguments& arguments) {
   const std::vector<std::string> lines = arguments.strings("lines");
   const uint64_t first_line = arguments.number("firstLine").value_or(1);
+  const bool begins = arguments.flag("begins");
   TM_ASSIGN(const host::DatabaseRef database, open_database(context, arguments));
   TM_TRY(arguments.finish());
-  if (context.host.disk_state().full) {
-    return fail(ErrorCode::kNoSpace,
-                "the store has reached the size that it may have, so nothing was written");
-  }
-  TM_ASSIGN(const dump::LoadedBatch loaded, dump::load_batch(database->store(), lines, first_line));
+  TM_TRY(check_room(context.host));
+  TM_ASSIGN(const dump::LoadedBatch loaded, dump::load_batch(database->store(), lines, first_line, begins));
   json::object out = describe(loaded.counts);
   out["transactions"] = loaded.transactions;
   if (loaded.transactions != 0) out["versionstamp"] = loaded.versionstamp.hex();

@@ -1,6 +1,7 @@
 // Batch by batch: lines are read, given to the store as a `load.batch`, which looks at them, and when they
 // are durable the mark moves behind them. So a mark is never ahead of what was loaded; what comes behind it
-// may have been, and is loaded once more, to the same effect.
+// may have been, and is loaded once more, to the same effect. With --all a batch ends where the next dump
+// begins.
 #include "tools/load_command.h"
 
 #include <boost/json.hpp>
@@ -10,9 +11,12 @@
 #include <filesystem>
 #include <memory>
 #include <optional>
+#include <set>
 #include <system_error>
+#include <utility>
 #include <vector>
 
+#include "server/dump/load.h"
 #include "tools/answer.h"
 #include "tools/command_options.h"
 #include "tools/load_mark.h"
@@ -116,12 +120,27 @@ class Lines {
   bool at_end_ = false;
 };
 
+// The name of a database, if the line begins the dump of one.
+std::optional<std::string> database_begun_by(const std::string& line) {
+  if (line.find("\"tidemark\"") == line.npos) return std::nullopt;
+  const auto parsed = dump::parse_line(line);
+  if (!parsed || parsed->kind != dump::Line::Kind::kHeader) return std::nullopt;
+  return parsed->database;
+}
+
+bool is_empty(const std::string& line) {
+  return line.find_first_not_of(" \t\r") == line.npos;
+}
+
 class Loader {
  public:
   Loader(const LoadArguments& arguments, Lines lines)
-      : arguments_(arguments), lines_(std::move(lines)), store_(data_dir_of(arguments.data_dir), false) {
+      : arguments_(arguments),
+        lines_(std::move(lines)),
+        store_(data_dir_of(arguments.data_dir), arguments.all) {
     if (arguments.file != "-") mark_path_ = load_mark_path(arguments.file);
-    state_.database = arguments.database;
+    state_.all = arguments.all;
+    if (!state_.all) state_.database = arguments.database;
   }
 
   Result<std::string> run() {
@@ -135,6 +154,7 @@ class Loader {
     progress_.clear();
     if (!mark_path_.empty()) TM_TRY(remove_load_mark(mark_path_));
     TM_TRY(check_whole());
+    finish_database();
     return answer();
   }
 
@@ -153,9 +173,10 @@ class Loader {
     }
     if (!mark)
       return fail(ErrorCode::kInvalidArgument, "there is no " + mark_path_ + ", so nothing to resume");
-    if (mark->database != arguments_.database) {
+    if (mark->all != arguments_.all || (!mark->all && mark->database != arguments_.database)) {
       return fail(ErrorCode::kInvalidArgument,
-                  mark_path_ + " is of a load into the database '" + mark->database + "'");
+                  mark_path_ + " is of a load " +
+                      (mark->all ? "with --all" : "into the database '" + mark->database + "'"));
     }
     TM_ASSIGN(const uint64_t before, hash_before(arguments_.file, mark->offset));
     if (mark->before != before) {
@@ -172,26 +193,47 @@ class Loader {
   Result<bool> load_some() {
     json::array batch;
     size_t bytes = 0;
+    uint64_t end = lines_.offset();
+    bool begins = state_.lines == 0 && !arguments_.all;
     while (batch.size() < arguments_.batch && bytes < kMaxBatchBytes) {
-      Result<std::optional<std::string>> line = lines_.next();
-      if (!line) return fail_within("line " + std::to_string(state_.lines + batch.size() + 1), line.error());
+      const uint64_t number = state_.lines + batch.size() + 1;
+      Result<std::optional<std::string>> line =
+          held_back_ ? std::exchange(held_back_, std::nullopt) : lines_.next();
+      if (!line) return fail_within("line " + std::to_string(number), line.error());
       if (!*line) break;
-      bytes += (*line)->size();
-      if (state_.end && (*line)->find_first_not_of(" \t\r") != std::string::npos) {
-        return fail(ErrorCode::kInvalidArgument, "line " + std::to_string(state_.lines + batch.size() + 1) +
-                                                     ": there is more behind the last line of the dump");
+      if (const auto name = arguments_.all ? database_begun_by(**line) : std::nullopt) {
+        if (!batch.empty()) {
+          held_back_ = std::move(**line);
+          break;
+        }
+        TM_TRY(begin_database(*name, number));
+        begins = true;
+      } else if (!is_empty(**line) && (state_.end || state_.database.empty())) {
+        const char* const why = !state_.end ? "no dump of a database has begun, as it must with --all"
+                                : database_begun_by(**line)
+                                    ? dump::kAnotherDump
+                                    : "there is more behind the last line of the dump";
+        return fail(ErrorCode::kInvalidArgument, "line " + std::to_string(number) + ": " + why);
       }
+      bytes += (*line)->size();
+      end = lines_.offset();
       batch.emplace_back(std::move(**line));
     }
     if (batch.empty()) return false;
     const uint64_t count = batch.size();
-    json::object request = {{"database", arguments_.database}, {"firstLine", state_.lines + 1}};
+    if (state_.database.empty()) {  // nothing but empty lines yet
+      state_.lines += count;
+      state_.offset = end;
+      return true;
+    }
+    json::object request = {
+        {"database", state_.database}, {"firstLine", state_.lines + 1}, {"begins", begins}};
     request["lines"] = std::move(batch);
     NoLines no_lines;
     TM_ASSIGN(const std::string answer, store_.run("load.batch", json::serialize(request), no_lines));
     TM_TRY(take(answer));
     state_.lines += count;
-    state_.offset = lines_.offset();
+    state_.offset = end;
     show();
     const SteadyTime now = std::chrono::steady_clock::now();
     if (!mark_path_.empty() && now - marked_at_ >= kMarkPause) {
@@ -199,6 +241,40 @@ class Loader {
       marked_at_ = now;
     }
     return true;
+  }
+
+  // With --all. What is not there is made.
+  Status begin_database(const std::string& name, uint64_t line) {
+    TM_TRY(check_whole());
+    finish_database();
+    if (name.empty())
+      return fail(ErrorCode::kInvalidArgument, "line " + std::to_string(line) + ": it names no database");
+    NoLines no_lines;
+    if (!databases_) {
+      TM_ASSIGN(const std::vector<std::string> names, database_names(store_));
+      databases_.emplace(names.begin(), names.end());
+    }
+    if (databases_->insert(name).second) {
+      TM_ASSIGN(const std::string made,
+                store_.run("db.create", json::serialize(json::object{{"name", name}}), no_lines));
+    }
+    state_.database = name;
+    state_.counts = {};
+    state_.header = state_.end = false;
+    promised_.reset();
+    return {};
+  }
+
+  // Behind its last line.
+  void finish_database() {
+    if (state_.database.empty()) return;
+    json::object out = {{"database", state_.database},
+                        {"lines", state_.lines - std::exchange(lines_before_, state_.lines)},
+                        {"entries", state_.counts.entries},
+                        {"deletions", state_.counts.deletions}};
+    out["transactions"] = std::exchange(transactions_, 0);
+    if (!versionstamp_.empty()) out["versionstamp"] = std::exchange(versionstamp_, {});
+    finished_.push_back(std::move(out));
   }
 
   Status mark() {
@@ -261,18 +337,22 @@ class Loader {
 
   std::string answer() const {
     if (arguments_.json) {
-      json::object out = {{"database", state_.database},
-                          {"lines", state_.lines},
-                          {"entries", state_.counts.entries},
-                          {"deletions", state_.counts.deletions},
-                          {"transactions", transactions_}};
-      if (!versionstamp_.empty()) out["versionstamp"] = versionstamp_;
+      json::object out;
+      if (arguments_.all)
+        out["databases"] = json::array(finished_.begin(), finished_.end());
+      else
+        out = finished_.front();
       if (resumed_at_) out["resumedAtLine"] = *resumed_at_;
       return json::serialize(out) + "\n";
     }
-    std::string out = "loaded " + std::to_string(state_.counts.entries) + " entries";
-    if (state_.counts.deletions != 0) out += " and " + std::to_string(state_.counts.deletions) + " deletions";
-    return out + " into the database '" + state_.database + "'\n";
+    std::string out;
+    for (const json::object& database : finished_) {
+      out += "loaded " + std::to_string(number_in(database, "entries")) + " entries";
+      const uint64_t deletions = number_in(database, "deletions");
+      if (deletions != 0) out += " and " + std::to_string(deletions) + " deletions";
+      out += " into the database '" + text_in(database, "database") + "'\n";
+    }
+    return out.empty() ? "there was nothing to load\n" : out;
   }
 
   const LoadArguments& arguments_;
@@ -284,6 +364,10 @@ class Loader {
   SteadyTime marked_at_;
   std::optional<uint64_t> resumed_at_;
   std::optional<dump::Counts> promised_;
+  uint64_t lines_before_ = 0;                       // the database at hand
+  std::optional<std::string> held_back_;            // a line that was read, for the next batch
+  std::optional<std::set<std::string>> databases_;  // of the store; looked up when first needed
+  std::vector<json::object> finished_;              // what was loaded, of each database
   uint64_t transactions_ = 0;
   std::string versionstamp_;
 };
@@ -295,9 +379,13 @@ void add_load_command(CLI::App& app, LoadArguments& arguments) {
       app.add_subcommand("load", "Load a dump, or lines of JSON with a key and a value, into a database");
   load->add_option("FILE", arguments.file, "What to load; default: stdin");
   add_data_dir(*load, arguments.data_dir);
-  load->add_option("--database", arguments.database, "Into which; it must be there")
-      ->type_name("NAME")
-      ->capture_default_str();
+  CLI::Option* const database =
+      load->add_option("--database", arguments.database, "Into which; it must be there")
+          ->type_name("NAME")
+          ->capture_default_str();
+  load->add_flag("--all", arguments.all,
+                 "A dump of all databases, into those that it names; new ones are made")
+      ->excludes(database);
   load->add_option("--batch", arguments.batch, "Lines that are written at a time, all or none")
       ->type_name("N")
       ->check(CLI::Range(uint64_t{1}, kMaxBatchLines))

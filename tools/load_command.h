@@ -14,6 +14,7 @@ struct LoadArguments {
   std::string data_dir = {};
   std::string file = "-";  // "-": stdin
   std::string database = "default";
+  bool all = false;      // into those that the file names
   uint64_t batch = 500;  // lines
   bool resume = false;
   bool json = false;

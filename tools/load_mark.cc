@@ -50,6 +50,7 @@ std::optional<LoadMark> parse_mark(const std::string& text) {
   };
   good &= text_of("tidemark") == kKind;
   LoadMark mark;
+  mark.all = flag_of("all");
   mark.database = text_of("database");
   mark.offset = number_of("offset");
   const std::string before = text_of("before");
@@ -92,6 +93,7 @@ Status write_load_mark(const std::string& path, const LoadMark& mark) {
   char before[17];
   std::snprintf(before, sizeof before, "%016llx", static_cast<unsigned long long>(mark.before));
   const json::object object = {{"tidemark", kKind},
+                               {"all", mark.all},
                                {"database", mark.database},
                                {"offset", static_cast<int64_t>(mark.offset)},
                                {"before", before},

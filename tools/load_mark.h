@@ -12,6 +12,7 @@
 namespace tidemark::tools {
 
 struct LoadMark {
+  bool all = false;  // of a dump of all databases
   std::string database;
   uint64_t offset = 0;  // in the file, of what is not loaded yet
   uint64_t before = 0;  // hash of what stands just before that place, to know the file by

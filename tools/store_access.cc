@@ -3,12 +3,14 @@
 // again for a while.
 #include "tools/store_access.h"
 
+#include <boost/json.hpp>
 #include <cstdlib>
 
 #include "engine/database.h"
 #include "engine/io/clock.h"
 #include "tools/admin.h"
 #include "tools/admin_socket.h"
+#include "tools/answer.h"
 #include "tools/serve_command.h"
 #include "tools/settings.h"
 
@@ -68,6 +70,19 @@ Status StoreAccess::close() {
   const Status closed = host_->close();
   host_.reset();
   return closed;
+}
+
+Result<std::vector<std::string>> database_names(StoreAccess& store) {
+  NoLines no_lines;
+  TM_ASSIGN(const std::string answer, store.run("db.list", "{}", no_lines));
+  TM_ASSIGN(const boost::json::object parsed, parse_answer(answer));
+  std::vector<std::string> names;
+  for (const boost::json::value& one : array_in(parsed, "databases")) {
+    const boost::json::object* const database = one.if_object();
+    if (database != nullptr && text_in(*database, "state") == "ready")
+      names.push_back(text_in(*database, "name"));
+  }
+  return names;
 }
 
 }  // namespace tidemark::tools

@@ -5,6 +5,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "engine/base/status.h"
 #include "server/host/host.h"
@@ -33,5 +34,8 @@ class StoreAccess {
   std::unique_ptr<Engine> engine_;
   std::unique_ptr<host::Host> host_;
 };
+
+// Of all databases that are not deleted.
+Result<std::vector<std::string>> database_names(StoreAccess& store);
 
 }  // namespace tidemark::tools

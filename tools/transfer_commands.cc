@@ -42,6 +42,7 @@ Result<json::object> import_sqlite(const AdminContext& context, CommandArguments
   TM_ASSIGN(const std::string path, absolute_path(arguments));
   TM_TRY(host::check_database_name(name));
   if (host.read_only()) return fail(ErrorCode::kReadOnly, "the store is being served read-only");
+  TM_TRY(check_room(host));
   const TransferProgress progress = progress_to(context.lines);
 
   host::DatabaseRef database;

@@ -56,59 +56,67 @@ Result<CurrentFile> decode_current(std::string_view bytes) {
 }
 
 Status ManifestState::apply(const ManifestEdit& edit) {
+  ManifestState next = edit.snapshot ? ManifestState() : *this;
+  TM_TRY(next.add_up(edit));
+  if (!edit.added_segments.empty()) TM_TRY(next.check_runs());
+  *this = std::move(next);
+  return {};
+}
+
+Status ManifestState::add_up(const ManifestEdit& edit) {
   if (edit.snapshot) *this = ManifestState();
-  ManifestState next = *this;
-  if (edit.epoch) next.epoch = *edit.epoch;
-  if (next.epoch < 1 || next.epoch > 127) return broken_rule("there is no such epoch");
-  if (edit.next_file_number) next.next_file_number = std::max(next.next_file_number, *edit.next_file_number);
-  if (edit.oldest_wal) next.oldest_wal = *edit.oldest_wal;
-  if (edit.newest_wal) next.newest_wal = *edit.newest_wal;
-  if (edit.flushed_stamp) next.flushed_stamp = *edit.flushed_stamp;
-  if (edit.flushed_timestamp_ms) next.flushed_timestamp_ms = *edit.flushed_timestamp_ms;
-  if (edit.horizon) next.horizon = std::max(next.horizon, *edit.horizon);
-  if (edit.retention_clock_ms)
-    next.retention_clock_ms = std::max(next.retention_clock_ms, *edit.retention_clock_ms);
-  if (next.flushed_stamp < flushed_stamp) return broken_rule("the flushed versionstamp goes back");
-  if (next.oldest_wal < oldest_wal || next.newest_wal < newest_wal)
+  if (edit.flushed_stamp && *edit.flushed_stamp < flushed_stamp)
+    return broken_rule("the flushed versionstamp goes back");
+  if ((edit.oldest_wal && *edit.oldest_wal < oldest_wal) ||
+      (edit.newest_wal && *edit.newest_wal < newest_wal))
     return broken_rule("a WAL number goes back");
+  if (edit.epoch) epoch = *edit.epoch;
+  if (epoch < 1 || epoch > 127) return broken_rule("there is no such epoch");
+  if (edit.next_file_number) next_file_number = std::max(next_file_number, *edit.next_file_number);
+  if (edit.oldest_wal) oldest_wal = *edit.oldest_wal;
+  if (edit.newest_wal) newest_wal = *edit.newest_wal;
+  if (edit.flushed_stamp) flushed_stamp = *edit.flushed_stamp;
+  if (edit.flushed_timestamp_ms) flushed_timestamp_ms = *edit.flushed_timestamp_ms;
+  if (edit.horizon) horizon = std::max(horizon, *edit.horizon);
+  if (edit.retention_clock_ms) retention_clock_ms = std::max(retention_clock_ms, *edit.retention_clock_ms);
 
   for (uint64_t number : edit.removed_segments)
-    if (next.segments.erase(number) == 0)
+    if (segments.erase(number) == 0)
       return broken_rule("segment " + std::to_string(number) + " is removed without being there");
   for (const PlacedSegment& added : edit.added_segments) {
     if (added.meta.kind == SegmentKind::kLive && !added.ceiling && added.place >= kLevels)
       return broken_rule("a level does not exist");
     if (added.meta.file_bytes > kMaxFileBytes)
       return broken_rule("segment " + std::to_string(added.meta.number) + " is larger than any file");
-    if (!next.segments.emplace(added.meta.number, added).second)
+    if (!segments.emplace(added.meta.number, added).second)
       return broken_rule("segment " + std::to_string(added.meta.number) + " is added twice");
   }
   for (uint64_t number : edit.removed_changes)
-    if (next.changes.erase(number) == 0)
+    if (changes.erase(number) == 0)
       return broken_rule("change file " + std::to_string(number) + " is removed without being there");
   for (const ChangeFileMeta& added : edit.added_changes)
-    if (!next.changes.emplace(added.number, added).second)
+    if (!changes.emplace(added.number, added).second)
       return broken_rule("change file " + std::to_string(added.number) + " is added twice");
+  return {};
+}
 
-  if (!edit.added_segments.empty()) {
-    std::vector<const PlacedSegment*> sorted;
-    for (const auto& [number, segment] : next.segments)
-      if (segment.meta.kind == SegmentKind::kHistory || segment.place > 0) sorted.push_back(&segment);
-    std::sort(sorted.begin(), sorted.end(), [](const PlacedSegment* a, const PlacedSegment* b) {
-      if (a->ceiling != b->ceiling) return a->ceiling < b->ceiling;
-      if (a->meta.kind != b->meta.kind) return a->meta.kind < b->meta.kind;
-      return a->place != b->place ? a->place < b->place : a->meta.smallest_key < b->meta.smallest_key;
-    });
-    for (size_t i = 1; i < sorted.size(); ++i) {
-      const PlacedSegment &a = *sorted[i - 1], &b = *sorted[i];
-      if (a.ceiling == b.ceiling && a.meta.kind == b.meta.kind && a.place == b.place &&
-          a.meta.largest_key >= b.meta.smallest_key)
-        return broken_rule(
-            "segments " + std::to_string(a.meta.number) + " and " + std::to_string(b.meta.number) + " of " +
-            (a.meta.kind == SegmentKind::kLive ? "level " : "run ") + std::to_string(a.place) + " overlap");
-    }
+Status ManifestState::check_runs() const {
+  std::vector<const PlacedSegment*> sorted;
+  for (const auto& [number, segment] : segments)
+    if (segment.meta.kind == SegmentKind::kHistory || segment.place > 0) sorted.push_back(&segment);
+  std::sort(sorted.begin(), sorted.end(), [](const PlacedSegment* a, const PlacedSegment* b) {
+    if (a->ceiling != b->ceiling) return a->ceiling < b->ceiling;
+    if (a->meta.kind != b->meta.kind) return a->meta.kind < b->meta.kind;
+    return a->place != b->place ? a->place < b->place : a->meta.smallest_key < b->meta.smallest_key;
+  });
+  for (size_t i = 1; i < sorted.size(); ++i) {
+    const PlacedSegment &a = *sorted[i - 1], &b = *sorted[i];
+    if (a.ceiling == b.ceiling && a.meta.kind == b.meta.kind && a.place == b.place &&
+        a.meta.largest_key >= b.meta.smallest_key)
+      return broken_rule(
+          "segments " + std::to_string(a.meta.number) + " and " + std::to_string(b.meta.number) + " of " +
+          (a.meta.kind == SegmentKind::kLive ? "level " : "run ") + std::to_string(a.place) + " overlap");
   }
-  *this = std::move(next);
   return {};
 }
 
@@ -166,13 +174,14 @@ Result<std::unique_ptr<Manifest>> Manifest::open(FileSystem& fs, const std::stri
     if (!edit) return fail_within(context, edit.error());
     if (!any && !edit->snapshot)
       return fail(ErrorCode::kCorruption, context + ": the first record of a manifest is no snapshot");
-    if (auto applied = manifest->state_.apply(*edit); !applied) return fail_within(context, applied.error());
+    if (auto added = manifest->state_.add_up(*edit); !added) return fail_within(context, added.error());
     any = true;
   }
   // The first record was durable before CURRENT named the file.
   if (!any)
     return fail(ErrorCode::kCorruption, log_path + " at offset " + std::to_string(kLogHeaderBytes) +
                                             ": no intact record, though the first was durable");
+  if (auto checked = manifest->state_.check_runs(); !checked) return fail_within(log_path, checked.error());
   manifest->skip_file_numbers(manifest->number_ + 1);
   return manifest;
 }
@@ -246,7 +255,8 @@ Status Manifest::apply(const ManifestEdit& edit) {
   ManifestEdit complete = edit;
   complete.next_file_number = state_.next_file_number;
   ManifestState next = state_;
-  TM_TRY(next.apply(complete));
+  TM_TRY(next.add_up(complete));
+  if (!complete.added_segments.empty()) TM_TRY(next.check_runs());
   // The first edit that may not fit starts a new file, which begins with the state before it.
   if (end_ + record_bytes(encode_manifest_edit(complete).size()) > allocated_) TM_TRY(roll());
   complete.next_file_number = state_.next_file_number;

@@ -31,8 +31,13 @@ struct ManifestState {
 
   // kCorruption if the edit cannot follow this state: a file added twice or removed without being there, a
   // flushed stamp that goes back, segments of one level (but level 0) or run that overlap, an epoch that is
-  // none. A horizon or retention clock below what was counts for nothing: neither goes back.
+  // none; then the state is as it was. A horizon or retention clock below what was counts for nothing:
+  // neither goes back.
   Status apply(const ManifestEdit& edit);
+  // The same in place, for many edits in a row: after an error the state is good for nothing, and whether
+  // segments overlap is left to check_runs().
+  Status add_up(const ManifestEdit& edit);
+  Status check_runs() const;
   // One edit that makes this state out of nothing.
   ManifestEdit as_snapshot() const;
 };

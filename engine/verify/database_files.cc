@@ -93,11 +93,15 @@ bool read_manifest(FileSystem& fs, DatabaseFiles& files, uint64_t number, Report
       whole = false;
     }
     scalars.add(*edit);
-    if (const Status applied = state.apply(*edit); !applied) {
-      if (whole) reporter.report(kManifestRule, path, piece->offset, applied.error());
+    if (const Status added = state.add_up(*edit); !added) {
+      if (whole) reporter.report(kManifestRule, path, piece->offset, added.error());
       whole = false;
     }
     ++records;
+  }
+  if (const Status checked = state.check_runs(); whole && !checked) {
+    reporter.report(kManifestRule, path, std::nullopt, checked.error());
+    whole = false;
   }
   if (records == 0) {
     if (log->header())

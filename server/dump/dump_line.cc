@@ -80,7 +80,11 @@ Result<Line> parse_mark(std::string_view mark, Members& members) {
       return fail(ErrorCode::kNewerFormat, "the dump is of format " + std::to_string(*number) +
                                                ", and this program reads up to " + std::to_string(kFormat));
     }
-    for (const std::string_view name : {"database", "versionstamp", "time", "prefix", "history"})
+    if (const json::value* const database = members.take("database")) {
+      if (!database->is_string()) return refuse("its database has no name");
+      line.database = database->get_string();
+    }
+    for (const std::string_view name : {"versionstamp", "time", "prefix", "history"})
       members.skip(name);
     TM_TRY(members.finish({"tidemark", "format", "database", "versionstamp", "time", "prefix", "history"}));
     return line;

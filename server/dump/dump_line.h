@@ -47,6 +47,7 @@ struct Line {
   kv::OwnedValue value;      // of an entry
   int64_t expire_at_ms = 0;  // of an entry; 0: never
   Counts counts;             // of the end
+  std::string database;      // of the header; empty if it names none
 };
 
 // kInvalidArgument, with a sentence, if it is none of them; kNewerFormat for the header of a later format.

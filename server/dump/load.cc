@@ -72,7 +72,8 @@ size_t end_of_write(std::span<const Line> lines, size_t begin, const kv::Limits&
 
 }  // namespace
 
-Result<LoadedBatch> load_batch(kv::Store& store, std::span<const std::string> lines, uint64_t first_line) {
+Result<LoadedBatch> load_batch(kv::Store& store, std::span<const std::string> lines, uint64_t first_line,
+                               bool begins) {
   LoadedBatch loaded;
   std::vector<Line> entries;
   for (size_t i = 0; i < lines.size(); ++i) {
@@ -80,10 +81,10 @@ Result<LoadedBatch> load_batch(kv::Store& store, std::span<const std::string> li
     if (lines[i].find_first_not_of(" \t\r\n") == std::string::npos) continue;
     Result<Line> line = parse_line(lines[i]);
     if (!line) return bad_line(number, line.error());
+    if (line->kind == Line::Kind::kHeader && (!begins || i != 0)) return bad_line(number, kAnotherDump);
     if (loaded.end) return bad_line(number, "there is more behind the last line of the dump");
     switch (line->kind) {
       case Line::Kind::kHeader:
-        if (number != 1) return bad_line(number, "another dump begins here; load them one by one");
         loaded.header = true;
         break;
       case Line::Kind::kEnd:

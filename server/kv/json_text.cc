@@ -1,6 +1,7 @@
 // The reader is Boost's parser with a handler of our own, which takes doubles from the text of the number.
 #include "server/kv/json_text.h"
 
+#include <array>
 #include <boost/json/basic_parser_impl.hpp>
 #include <boost/json/value_stack.hpp>
 #include <charconv>
@@ -14,25 +15,45 @@ namespace {
 
 namespace json = boost::json;
 
-void append_string(std::string& out, std::string_view text) {
-  out.push_back('"');
-  for (const char c : text) {
-    const auto byte = static_cast<unsigned char>(c);
-    if (c == '"' || c == '\\') {
+// Which bytes cannot stand in a string as they are.
+constexpr std::array<bool, 256> kEscaped = [] {
+  std::array<bool, 256> escaped{};
+  for (size_t byte = 0; byte < escaped.size(); ++byte)
+    escaped[byte] = byte < 0x20 || byte == 0x7f || byte == '"' || byte == '\\';
+  return escaped;
+}();
+
+void append_escaped(std::string& out, char c) {
+  switch (c) {
+    case '"':
+    case '\\':
       out.push_back('\\');
       out.push_back(c);
-    } else if (c == '\n') {
+      break;
+    case '\n':
       out += "\\n";
-    } else if (c == '\t') {
+      break;
+    case '\t':
       out += "\\t";
-    } else if (c == '\r') {
+      break;
+    case '\r':
       out += "\\r";
-    } else if (byte < 0x20 || byte == 0x7f) {
+      break;
+    default:
       out += "\\u00";
-      append_hex(out, byte);
-    } else {
-      out.push_back(c);
-    }
+      append_hex(out, static_cast<uint8_t>(c));
+  }
+}
+
+void append_string(std::string& out, std::string_view text) {
+  out.push_back('"');
+  while (!text.empty()) {
+    size_t plain = 0;
+    while (plain < text.size() && !kEscaped[static_cast<uint8_t>(text[plain])]) ++plain;
+    out.append(text.substr(0, plain));
+    if (plain == text.size()) break;
+    append_escaped(out, text[plain]);
+    text.remove_prefix(plain + 1);
   }
   out.push_back('"');
 }

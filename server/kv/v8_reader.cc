@@ -167,7 +167,7 @@ class Reader {
   json::value string_of(uint8_t tag) {
     const std::string_view bytes = reader_.raw(varint());
     if (tag == Tag::kOneByteString)
-      return json::value(is_ascii(bytes) ? std::string(bytes) : latin1_to_utf8(bytes));
+      return is_ascii(bytes) ? json::value(bytes) : json::value(latin1_to_utf8(bytes));
     if (tag == Tag::kUtf8String) return is_utf8(bytes) ? json::value(bytes) : reject();
     if (bytes.size() % 2 != 0) return reject();
     if (auto text = utf16_to_utf8(bytes)) return json::value(*text);
@@ -239,13 +239,14 @@ class Reader {
     bool names_began = false;
     for (const Pair& pair : pairs) {
       bool fits = false;
-      std::string key;
+      std::string_view key;
+      std::string digits;
       if (const json::string* name = pair.key.if_string()) {
         key = *name;
         fits = !key.starts_with('$') && !v8::index_from_name(key);
         names_began = true;
       } else if (const std::optional<uint32_t> index = index_of(pair.key)) {
-        key = std::to_string(*index);
+        key = digits = std::to_string(*index);
         fits = !names_began && *index > last_index;
         last_index = *index;
       }

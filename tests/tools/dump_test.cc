@@ -111,6 +111,59 @@ TEST_P(DumpCommandTest, ThereAndBack) {
   EXPECT_FALSE(fs::exists(folder_ / "in.tidemark-load"));
 }
 
+TEST_P(DumpCommandTest, AllDatabasesThereAndBack) {
+  std::vector<std::string> many;
+  for (int i = 0; i < 1500; ++i) many.push_back(entry(i));
+  load({.file = file("many", many), .database = "copy"});
+  load({.file = file("few", {entry(1), entry(2)})});
+  const std::vector<std::string> dumped = dump({.all = true});
+  ASSERT_THAT(dumped, SizeIs(1506));
+  fs::copy_file(folder_ / "dumped", folder_ / "all");
+  fs::copy_file(folder_ / "dumped", folder_ / "one");
+  EXPECT_EQ(
+      load({.file = folder_ / "one"}),
+      "failed: line 1503: another dump begins here: for one of all databases there is --all; the 1500 lines "
+      "before were loaded, go on with --resume");
+
+  // Into a store that has one of them.
+  LoadArguments arguments = {
+      .data_dir = folder_ / "other", .file = folder_ / "all", .all = true, .batch = 100};
+  const auto loaded = run_load_command(arguments);
+  ASSERT_TRUE(loaded.has_value()) << loaded.error().message;
+  EXPECT_EQ(*loaded,
+            "loaded 1500 entries into the database 'copy'\nloaded 2 entries into the database 'default'\n");
+  DumpArguments other = {.data_dir = folder_ / "other", .all = true, .output = folder_ / "again"};
+  ASSERT_TRUE(run_dump_command(other).has_value());
+  const auto counts = [&](const std::string& path) {
+    std::vector<std::string> lines;
+    for (const std::string& line : lines_of(path))
+      lines.push_back(line.substr(0, line.find(",\"versionstamp")));
+    return lines;
+  };
+  EXPECT_EQ(counts(folder_ / "again"), counts(folder_ / "all"));
+
+  // Into the same once more, with a line that will not do: it goes on in that database.
+  std::vector<std::string> broken = dumped;
+  broken[1000] = "nothing";
+  EXPECT_THAT(load({.file = file("broken", broken), .all = true, .batch = 100}),
+              HasSubstr("failed: line 1001: it is no JSON"));
+  EXPECT_THAT(load({.file = folder_ / "broken", .resume = true}), HasSubstr("is of a load with --all"));
+  file("broken", dumped);
+  EXPECT_EQ(load({.file = folder_ / "broken", .all = true, .resume = true}),
+            "loaded 1500 entries into the database 'copy'\nloaded 2 entries into the database 'default'\n");
+}
+
+TEST_P(DumpCommandTest, AllRefusesWhatIsNoDumpOfADatabase) {
+  EXPECT_EQ(load({.file = file("plain", {"", entry(1)}), .all = true}),
+            "failed: line 2: no dump of a database has begun, as it must with --all; nothing was loaded");
+  EXPECT_EQ(load({.file = file("empty", {""}), .all = true}), "there was nothing to load\n");
+  EXPECT_THAT(load({.file = file("unnamed", {R"({"tidemark":"dump","format":1})", entry(1)}), .all = true}),
+              HasSubstr("line 1: it names no database"));
+  EXPECT_THAT(
+      load({.file = file("name", {R"({"tidemark":"dump","format":1,"database":"NO"})"}), .all = true}),
+      StartsWith("failed: "));
+}
+
 TEST_P(DumpCommandTest, GoesOnBehindALineThatWouldNotDo) {
   const std::string path = file("in", {entry(1), entry(2), entry(3), "nothing", entry(5)});
   EXPECT_EQ(load({.file = path, .batch = 2}),

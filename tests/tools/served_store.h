@@ -16,8 +16,8 @@ inline constexpr char kServedUrl[] = "http://kv.example.org:4512";
 
 class Served {
  public:
-  explicit Served(const std::string& data_dir) : data_dir_(data_dir), engine_(Engine::create({}, {})) {
-    host::HostOptions options;
+  explicit Served(const std::string& data_dir, host::HostOptions options = {})
+      : data_dir_(data_dir), engine_(Engine::create({}, {})) {
     options.data_dir = data_dir;
     options.access_token = "the token of the test";
     auto host = host::Host::open(*engine_, options);

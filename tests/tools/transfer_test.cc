@@ -14,6 +14,7 @@
 #include "tools/admin_command.h"
 #include "tools/answer.h"
 #include "tools/stats_picture.h"
+#include "tools/store_access.h"
 #include "tools/transfer_command.h"
 
 namespace tidemark::tools {
@@ -297,6 +298,24 @@ TEST(StatsPicture, HumanBytes) {
   EXPECT_EQ(human_bytes(1536), "1.5 KiB");
   EXPECT_EQ(human_bytes(UINT64_MAX), "16777216.0 TiB");
   EXPECT_FALSE(stats_picture({}).empty());
+}
+
+TEST(FullStore, TakesNeitherImportsNorLoads) {
+  test::TempFolder folder;
+  host::HostOptions options;
+  options.max_disk_bytes = 1;
+  Served served(folder / "data", options);
+  served.start();
+  ASSERT_TRUE(
+      test::polled_until([&] { served.host().poll(); }, [&] { return served.host().disk_state().full; }));
+  NoLines no_lines;
+  for (const auto& [command, arguments] : {std::pair{"import.sqlite", R"({"file":"/nowhere"})"},
+                                           {"load.batch", R"({"lines":["{\"key\":[1],\"value\":1}"]})"}}) {
+    StoreAccess store(folder / "data", false);
+    const auto answer = store.run(command, arguments, no_lines);
+    ASSERT_FALSE(answer.has_value()) << command;
+    EXPECT_EQ(answer.error().code, ErrorCode::kNoSpace) << answer.error().message;
+  }
 }
 
 }  // namespace

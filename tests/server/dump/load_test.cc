@@ -19,7 +19,7 @@ constexpr char kHeader[] =
 class LoadTest : public ::testing::Test {
  protected:
   Result<LoadedBatch> load(const std::vector<std::string>& lines, uint64_t first_line = 1) {
-    return load_batch(store_.store(), lines, first_line);
+    return load_batch(store_.store(), lines, first_line, first_line == 1);
   }
   std::string refusal(const std::vector<std::string>& lines, uint64_t first_line = 1) {
     const auto loaded = load(lines, first_line);
@@ -118,7 +118,7 @@ TEST_F(LoadTest, ABadLineIsNamedAndNothingOfItsBatchIsWritten) {
            {R"({"tidemark":"dump"})", "it begins a dump, but does not say of which format"},
            {R"({"tidemark":"dump","format":2,"new":1})",
             "the dump is of format 2, and this program reads up to 1"},
-           {kHeader, "another dump begins here; load them one by one"},
+           {kHeader, "another dump begins here: for one of all databases there is --all"},
            {R"({"key":[")" + long_text.substr(0, 2047) + R"("],"value":1})",
             "A key exceeds the key size limit."},
            {R"({"key":["a"],"value":")" + long_text + R"("})", "A value exceeds the value size limit."}}) {
@@ -185,7 +185,7 @@ TEST_F(LoadTest, WhatWasDumpedComesBack) {
   const std::vector<std::string> lines = dump_of(store_);
   ASSERT_GT(lines.size(), 200u);
   TestStore other;
-  const auto loaded = load_batch(other.store(), lines, 1);
+  const auto loaded = load_batch(other.store(), lines, 1, true);
   ASSERT_TRUE(loaded) << loaded.error().message;
   EXPECT_EQ(loaded->end, loaded->counts);
   const std::vector<Entry> before = store_.read({"", "\xff\xff", 1000, false});
