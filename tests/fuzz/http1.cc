@@ -3,6 +3,7 @@
 // First byte: bit 0: small limits; bit 1: an end of input comes at the end. The parts are what happens, see
 // event_of(); pieces of bytes are cut where the input has its marks.
 // What comes back is whole answers, in the order of the requests; how the bytes were cut does not matter.
+#include <algorithm>
 #include <charconv>
 #include <optional>
 
@@ -126,11 +127,17 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   if (!only_bytes || end_of_input) return 0;
   for (const auto& other_events : {joined(events), torn(events)}) {
     const Seen other = run_connection(make, other_events, small);
-    // Whether the last line of a head counts for its limit depends, in Beast, on what comes with it.
+    // Whether the last line of a head counts for its limit depends, in Beast, on what comes with it: one of
+    // the two may end sooner.
     const auto too_large = [](const Seen& one) {
       return one.output.find("HTTP/1.1 431 ") != std::string::npos;
     };
-    if (too_large(seen) != too_large(other)) continue;
+    if (too_large(seen) || too_large(other)) {
+      const size_t both = std::min(seen.requests.size(), other.requests.size());
+      TM_CHECK(std::equal(seen.requests.begin(), seen.requests.begin() + static_cast<ptrdiff_t>(both),
+                          other.requests.begin()));
+      continue;
+    }
     TM_CHECK(other.requests == seen.requests);
     // Of a request that is wrong, or not whole, it may be seen sooner or later, in one way or another.
     TM_CHECK(without_continue(check_output(other, false)) == without_continue(answers));
