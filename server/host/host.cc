@@ -132,7 +132,7 @@ Status Host::open_databases() {
   for (const DatabaseRecord& record : records) {
     if (!options_.serves || options_.read_only || record.gone() || !record.settings.checkout) continue;
     return fail(
-        ErrorCode::kInvalidArgument,
+        ErrorCode::kReadOnly,
         "the database '" + record.name + "' is checked out at " + kv::describe(*record.settings.checkout) +
             "; serve it with --read-only, or give it its newest state back with "
             "'tidemark pitr checkout latest', or make the past the present with 'tidemark pitr rewind'");
