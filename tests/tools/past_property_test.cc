@@ -79,11 +79,19 @@ class PastProperty : public ::testing::TestWithParam<uint64_t> {
     engine_.reset();
   }
   // As a process that was killed leaves it; with nothing under way, so that copying takes one moment.
+  // (Databases that were dropped may be closing still: then once more.)
   void crash() {
     for (const auto& [name, history] : databases_)
       EXPECT_TRUE((*host_->open_and_wait(name))->database().wait_idle().has_value());
     const std::string left = folder_ / ("data" + std::to_string(++copies_));
-    fs::copy(data_dir_, left, fs::copy_options::recursive);
+    std::error_code error;
+    for (int tries = 0; tries < 20; ++tries) {
+      fs::copy(data_dir_, left, fs::copy_options::recursive, error);
+      if (!error) break;
+      fs::remove_all(left);
+      system_clock().sleep_us(20'000);
+    }
+    ASSERT_FALSE(error) << error.message();
     close();
     fs::remove_all(data_dir_);
     data_dir_ = left;
