@@ -76,7 +76,8 @@ json::object describe(const ManifestEdit& edit) {
   const auto itself = [](uint64_t value) { return json::value(value); };
   list("addedSegments", edit.added_segments, [](const PlacedSegment& segment) -> json::value {
     json::object described = describe(segment.meta);
-    described[segment.meta.kind == SegmentKind::kLive ? "level" : "run"] = segment.place;
+    described[segment.meta.kind == SegmentKind::kLive && !segment.ceiling ? "level" : "run"] = segment.place;
+    if (segment.ceiling) described["ceiling"] = segment.ceiling->hex();
     return described;
   });
   list("removedSegments", edit.removed_segments, itself);

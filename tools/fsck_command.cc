@@ -205,6 +205,7 @@ int repair(const std::string& from, const FsckArguments& arguments) {
   const json::object report{{"from", from},
                             {"to", to},
                             {"lostSomething", summary->lost_something()},
+                            {"leftWrong", summary->left_wrong},
                             {"databases", std::move(databases)},
                             {"findings", std::move(findings)}};
   const std::string text = json::serialize(report) + "\n";
@@ -216,8 +217,12 @@ int repair(const std::string& from, const FsckArguments& arguments) {
     std::fputs(text.c_str(), stdout);
   } else {
     for (const RepairedDatabase& database : summary->databases) print(database);
+    if (summary->left_wrong > 0)
+      std::printf(
+          "%llu findings were brought along, as the report says: the store can be used, but for them\n",
+          static_cast<unsigned long long>(summary->left_wrong));
     std::printf("%s\nthe new store in %s was opened and checked; what was found is in %s\n",
-                summary->lost_something() ? "not all could be saved" : "nothing was lost", to.c_str(),
+                summary->lost_something() ? "not all is as it should be" : "nothing was lost", to.c_str(),
                 path.c_str());
   }
   return summary->lost_something() ? kFsckMajor : kFsckClean;
@@ -248,7 +253,7 @@ void add_fsck_command(CLI::App& app, FsckArguments& arguments) {
       "Exit codes: 0 clean; 1 could not check (the store is being served, or is none); 2 wrong arguments;\n"
       "3 minor findings only (nothing is lost); 4 major findings. With --repair: 0 nothing is lost; 1 could "
       "not\n"
-      "repair; 2 wrong arguments; 4 something is lost, as the report says.");
+      "repair; 2 wrong arguments; 4 something is lost or still wrong, as the report says.");
   fsck->callback([&arguments] { arguments.chosen = true; });
 }
 

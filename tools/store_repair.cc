@@ -18,6 +18,14 @@ using host::DatabaseState;
 
 constexpr char kDatabasesDir[] = "/databases";
 
+// What a repair takes over as it is.
+bool brought_along(const verify::FindingKind& kind) {
+  const auto is = [code = std::string_view(kind.code)](const verify::FindingKind& other) {
+    return code == other.code;
+  };
+  return is(kEntryMalformed) || is(verify::kVersionUnlisted) || is(verify::kVersionBound);
+}
+
 // Whether the folder is fit for a new store; makes it.
 Status prepare(FileSystem& fs, const std::string& from, const std::string& to) {
   std::error_code error;
@@ -155,10 +163,13 @@ class Repair {
   Status check() {
     StoreCheckOptions options;
     options.deep = true;
-    options.findings = options_.findings;
+    options.findings = [this](const verify::Finding& finding) {
+      if (brought_along(finding.kind)) ++summary_.left_wrong;
+      if (options_.findings) options_.findings(finding);
+    };
     options.progress = options_.progress;
     TM_ASSIGN(const StoreCheckSummary checked, check_store(fs_, to_, options));
-    if (checked.major > 0)
+    if (checked.major > summary_.left_wrong)
       return fail(ErrorCode::kCorruption, "the new store in " + to_ + " is not sound either: do not use it");
     return {};
   }
@@ -179,7 +190,7 @@ bool RepairedDatabase::lost_something() const {
 }
 
 bool RepairSummary::lost_something() const {
-  return std::ranges::any_of(databases, &RepairedDatabase::lost_something);
+  return left_wrong > 0 || std::ranges::any_of(databases, &RepairedDatabase::lost_something);
 }
 
 Result<RepairSummary> repair_store(FileSystem& fs, const std::string& from, const std::string& to,

@@ -22,11 +22,14 @@ struct RepairedDatabase {
 
 struct RepairSummary {
   std::vector<RepairedDatabase> databases;  // the catalog first
-  bool lost_something() const;
+  // Major findings on the new store that were brought along: entries that make no sense as such, and versions
+  // and change files that do not agree. The store can be used; what stands there is as it was.
+  uint64_t left_wrong = 0;
+  bool lost_something() const;  // or something is left wrong
 };
 
 struct RepairOptions {
-  verify::FindingSink findings;  // on the old store; those on the new one, of which there should be none, too
+  verify::FindingSink findings;  // on the old store; then those on the new one
   verify::ProgressSink progress;
 };
 

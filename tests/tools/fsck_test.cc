@@ -319,6 +319,14 @@ TEST_F(FsckTest, ARepairedStoreHasAllThatIsSound) {
   EXPECT_EQ(run({"fsck", "--deep", "--data-dir", folder_ / "new"}).code, kFsckClean);
 }
 
+TEST_F(FsckTest, ARepairBringsAlongWhatMakesNoSense) {
+  put("orders", std::string(1, kv::kUserPrefix) + "bad", "");
+  const Ran ran = run({"fsck", "--data-dir", dir(), "--repair", folder_ / "new", "--json"});
+  EXPECT_EQ(ran.code, kFsckMajor) << ran.log;
+  EXPECT_EQ(json::parse(ran.out).at("leftWrong").to_number<int>(), 1) << ran.out;
+  EXPECT_EQ(names(folder_ / "new"), names(dir()));
+}
+
 TEST_F(FsckTest, ARepairOfASoundStoreLosesNothing) {
   const Ran ran = run({"fsck", "--data-dir", dir(), "--repair", folder_ / "new"});
   EXPECT_EQ(ran.code, kFsckClean) << ran.out << ran.log;
