@@ -23,14 +23,7 @@ struct Settings {
 };
 
 DatabaseOptions options(uint64_t entries) {
-  DatabaseOptions options;
-  options.durability = Durability::kUnsynced;
-  options.retention = Retention::forever();
-  // Small enough that the head alone fills several levels.
-  options.memtable_bytes = std::max(entries * (kKeyBytes + kValueBytes) / 64, uint64_t{256} << 10);
-  options.segment_bytes = options.memtable_bytes;
-  options.level1_bytes = 2 * options.memtable_bytes;
-  return options;
+  return levelled_options(entries * (kKeyBytes + kValueBytes));
 }
 
 // Each version of all keys before the next, and one sorted run in the end: so that stores differ in their

@@ -178,12 +178,7 @@ void declare_history_rows(Report& report) {
 void run_versions(const VersionsSettings& settings, Report& report) {
   require(settings.entries >= 2 * kScanEntries, "at least 200 entries are needed");
   const uint64_t head_bytes = settings.entries * (kKeyBytes + kValueBytes);
-  DatabaseOptions options = unsynced();
-  options.retention = Retention::forever();
-  // Small enough that the head alone fills three levels.
-  options.memtable_bytes = std::max(head_bytes / 64, uint64_t{256} << 10);
-  options.segment_bytes = options.memtable_bytes;
-  options.level1_bytes = std::max(head_bytes / 32, uint64_t{256} << 10);
+  const DatabaseOptions options = levelled_options(head_bytes);
 
   std::array<VersionedStore, 2> stores = {{
       {"1_version", settings.dir + "/versions-1", 1, nullptr},

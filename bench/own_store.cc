@@ -1,5 +1,7 @@
 #include "bench/own_store.h"
 
+#include <algorithm>
+
 namespace tidemark::bench {
 
 namespace {
@@ -17,6 +19,16 @@ void append(std::string& text, const std::string& name, const LevelStats& stats)
 }
 
 }  // namespace
+
+DatabaseOptions levelled_options(uint64_t head_bytes) {
+  DatabaseOptions options;
+  options.durability = Durability::kUnsynced;
+  options.retention = Retention::forever();
+  options.memtable_bytes = std::max(head_bytes / 64, uint64_t{256} << 10);
+  options.segment_bytes = options.memtable_bytes;
+  options.level1_bytes = std::max(head_bytes / 32, uint64_t{256} << 10);
+  return options;
+}
 
 OwnStore::OwnStore(const std::string& dir, uint64_t cache_bytes, const DatabaseOptions& options) {
   EngineOptions engine_options;

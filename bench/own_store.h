@@ -11,6 +11,10 @@
 
 namespace tidemark::bench {
 
+// Of a store that keeps all history, unsynced, and so small in its parts that a head of so many bytes fills
+// three levels.
+DatabaseOptions levelled_options(uint64_t head_bytes);
+
 // Errors end the process.
 class OwnStore {
  public:

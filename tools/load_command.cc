@@ -128,10 +128,6 @@ std::optional<std::string> database_begun_by(const std::string& line) {
   return parsed->database;
 }
 
-bool is_empty(const std::string& line) {
-  return line.find_first_not_of(" \t\r") == line.npos;
-}
-
 class Loader {
  public:
   Loader(const LoadArguments& arguments, Lines lines)
@@ -208,7 +204,7 @@ class Loader {
         }
         TM_TRY(begin_database(*name, number));
         begins = true;
-      } else if (!is_empty(**line) && (state_.end || state_.database.empty())) {
+      } else if (!dump::is_blank(**line) && (state_.end || state_.database.empty())) {
         const char* const why = !state_.end ? "no dump of a database has begun, as it must with --all"
                                 : database_begun_by(**line)
                                     ? dump::kAnotherDump

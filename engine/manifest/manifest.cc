@@ -56,11 +56,15 @@ Result<CurrentFile> decode_current(std::string_view bytes) {
 }
 
 Status ManifestState::apply(const ManifestEdit& edit) {
+  TM_ASSIGN(*this, with(edit));
+  return {};
+}
+
+Result<ManifestState> ManifestState::with(const ManifestEdit& edit) const {
   ManifestState next = edit.snapshot ? ManifestState() : *this;
   TM_TRY(next.add_up(edit));
   if (!edit.added_segments.empty()) TM_TRY(next.check_runs());
-  *this = std::move(next);
-  return {};
+  return next;
 }
 
 Status ManifestState::add_up(const ManifestEdit& edit) {
@@ -254,9 +258,7 @@ Status Manifest::apply(const ManifestEdit& edit) {
                 "an earlier write to the manifest in " + dir_ + " failed; reopen the database");
   ManifestEdit complete = edit;
   complete.next_file_number = state_.next_file_number;
-  ManifestState next = state_;
-  TM_TRY(next.add_up(complete));
-  if (!complete.added_segments.empty()) TM_TRY(next.check_runs());
+  TM_ASSIGN(ManifestState next, state_.with(complete));
   // The first edit that may not fit starts a new file, which begins with the state before it.
   if (end_ + record_bytes(encode_manifest_edit(complete).size()) > allocated_) TM_TRY(roll());
   complete.next_file_number = state_.next_file_number;

@@ -34,6 +34,8 @@ struct ManifestState {
   // none; then the state is as it was. A horizon or retention clock below what was counts for nothing:
   // neither goes back.
   Status apply(const ManifestEdit& edit);
+  // What it becomes so; this one stays as it is.
+  Result<ManifestState> with(const ManifestEdit& edit) const;
   // The same in place, for many edits in a row: after an error the state is good for nothing, and whether
   // segments overlap is left to check_runs().
   Status add_up(const ManifestEdit& edit);

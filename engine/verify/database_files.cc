@@ -99,7 +99,7 @@ bool read_manifest(FileSystem& fs, DatabaseFiles& files, uint64_t number, Report
     }
     ++records;
   }
-  if (const Status checked = state.check_runs(); whole && !checked) {
+  if (const Status checked = whole ? state.check_runs() : Status(); !checked) {
     reporter.report(kManifestRule, path, std::nullopt, checked.error());
     whole = false;
   }

@@ -84,8 +84,7 @@ Result<Line> parse_mark(std::string_view mark, Members& members) {
       if (!database->is_string()) return refuse("its database has no name");
       line.database = database->get_string();
     }
-    for (const std::string_view name : {"versionstamp", "time", "prefix", "history"})
-      members.skip(name);
+    for (const std::string_view name : {"versionstamp", "time", "prefix", "history"}) members.skip(name);
     TM_TRY(members.finish({"tidemark", "format", "database", "versionstamp", "time", "prefix", "history"}));
     return line;
   }
@@ -112,6 +111,10 @@ Result<kv::OwnedValue> parse_value(const json::value& form, const json::value* v
 }
 
 }  // namespace
+
+bool is_blank(std::string_view text) {
+  return text.find_first_not_of(" \t\r\n") == text.npos;
+}
 
 std::string header_line(const Header& header) {
   json::object out;

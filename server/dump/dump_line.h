@@ -50,6 +50,8 @@ struct Line {
   std::string database;      // of the header; empty if it names none
 };
 
+// Whether there is nothing on it. Such lines may stand anywhere.
+bool is_blank(std::string_view text);
 // kInvalidArgument, with a sentence, if it is none of them; kNewerFormat for the header of a later format.
 Result<Line> parse_line(std::string_view text);
 

@@ -78,7 +78,7 @@ Result<LoadedBatch> load_batch(kv::Store& store, std::span<const std::string> li
   std::vector<Line> entries;
   for (size_t i = 0; i < lines.size(); ++i) {
     const uint64_t number = first_line + i;
-    if (lines[i].find_first_not_of(" \t\r\n") == std::string::npos) continue;
+    if (is_blank(lines[i])) continue;
     Result<Line> line = parse_line(lines[i]);
     if (!line) return bad_line(number, line.error());
     if (line->kind == Line::Kind::kHeader && (!begins || i != 0)) return bad_line(number, kAnotherDump);
