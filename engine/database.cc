@@ -76,7 +76,7 @@ class IngestImpl final : public Ingest, private IngestSource {
     if (outcome.committed || (!outcome.status && outcome.status.error().code == ErrorCode::kUnknownOutcome))
       writer_.release();
     if (!outcome.committed) return outcome;
-    if (ingest_.horizon) (void)snapshots_.advance(*ingest_.horizon);
+    if (ingest_.horizon) snapshots_.begin_at(*ingest_.horizon);
     background_.schedule_compaction();
     return outcome;
   }
@@ -107,7 +107,6 @@ class DatabaseImpl final : public Database, private WadingObserver {
   DatabaseImpl(EngineImpl& engine, const DatabaseOptions& options, Recovered recovered)
       : options_(options),
         id_{recovered.versions->database_id()},
-        epoch_(recovered.epoch),
         clock_(engine.clock()),
         files_(std::move(recovered.files)),
         lock_(std::move(recovered.lock)),
@@ -116,7 +115,7 @@ class DatabaseImpl final : public Database, private WadingObserver {
         retention_clock_(clock_, versions_->manifest_state().retention_clock_ms, engine.log()),
         background_({options, &clock_, &engine.executor(), versions_.get(), snapshots_.get(),
                      &retention_clock_, engine.log()}),
-        pipeline_({options, &clock_, &engine.executor(), versions_.get(), &retention_clock_, epoch_,
+        pipeline_({options, &clock_, &engine.executor(), versions_.get(), &retention_clock_, recovered.epoch,
                    recovered.last, std::move(recovered.wal), [this] { background_.schedule_flush(); },
                    engine.log()}) {
     background_.set_pipeline(&pipeline_);
@@ -125,7 +124,7 @@ class DatabaseImpl final : public Database, private WadingObserver {
   ~DatabaseImpl() override { (void)close().has_value(); }
 
   const DatabaseId& id() const override { return id_; }
-  uint8_t epoch() const override { return epoch_; }
+  uint8_t epoch() const override { return pipeline_.epoch(); }
   Versionstamp head() const override { return pipeline_.head().stamp; }
   int64_t head_timestamp_ms() const override { return pipeline_.head().timestamp_ms; }
   Versionstamp horizon() const override { return snapshots_->horizon(); }
@@ -142,6 +141,9 @@ class DatabaseImpl final : public Database, private WadingObserver {
   }
   Status visit_history(Versionstamp from, Versionstamp to, HistoryVisitor& visitor) const override {
     return history().visit(from, to, visitor);
+  }
+  Status visit_writes(Versionstamp from, Versionstamp to, WriteVisitor& visitor) const override {
+    return history().visit_writes(from, to, visitor);
   }
   Status visit_commits(
       Versionstamp from, Versionstamp to,
@@ -170,6 +172,16 @@ class DatabaseImpl final : public Database, private WadingObserver {
     }
   }
 
+  Status hold(std::optional<Versionstamp> at) override {
+    std::shared_ptr<Snapshot> snapshot;  // the one before, after the lock
+    if (at) {
+      TM_ASSIGN(snapshot, pin(*at));
+    }
+    MutexLock lock(hold_mutex_);
+    held_.swap(snapshot);
+    return {};
+  }
+
   Status fork(const std::string& path, Versionstamp at) override {
     TM_ASSIGN(const auto pinned, pin(at));
     if (at > versions_->manifest_state().flushed_stamp) TM_TRY(flush());
@@ -177,6 +189,15 @@ class DatabaseImpl final : public Database, private WadingObserver {
     // The horizon need not be a commit.
     return fork_files(*versions_, {std::max(last.stamp, std::min(at, horizon())), last.timestamp_ms},
                       retention_clock_.now_ms(), path);
+  }
+
+  Status begin_line() override {
+    TM_ASSIGN(const uint8_t epoch, next_epoch(head()));
+    ManifestEdit edit;
+    edit.epoch = epoch;
+    TM_TRY(versions_->apply(edit));
+    pipeline_.set_epoch(epoch);
+    return {};
   }
 
   void set_retention(const Retention& retention) override { background_.set_retention(retention); }
@@ -248,6 +269,7 @@ class DatabaseImpl final : public Database, private WadingObserver {
       MutexLock lock(close_mutex_);
       if (std::exchange(closed_, true)) return {};
     }
+    (void)hold(std::nullopt).has_value();
     Status closed = pipeline_.close();
     background_.stop();
     if (closed) closed = versions_->close();
@@ -278,7 +300,6 @@ class DatabaseImpl final : public Database, private WadingObserver {
 
   const DatabaseOptions options_;
   const DatabaseId id_;
-  const uint8_t epoch_;
   Clock& clock_;
   const std::unique_ptr<FileSystem> files_;
   std::unique_ptr<FileLock> lock_;
@@ -287,6 +308,8 @@ class DatabaseImpl final : public Database, private WadingObserver {
   RetentionClock retention_clock_;
   Background background_;
   CommitPipeline pipeline_;
+  Mutex hold_mutex_;
+  std::shared_ptr<Snapshot> held_ TM_GUARDED_BY(hold_mutex_);
   Mutex close_mutex_;
   bool closed_ TM_GUARDED_BY(close_mutex_) = false;
 };

@@ -134,6 +134,7 @@ class Database {
   virtual ~Database() = default;
 
   virtual const DatabaseId& id() const = 0;
+  // The first byte of the versionstamps that commits are given from now on.
   virtual uint8_t epoch() const = 0;
   // The newest committed versionstamp; Versionstamp::min() if there never was a commit.
   virtual Versionstamp head() const = 0;
@@ -158,6 +159,8 @@ class Database {
   virtual Result<CommitPoint> last_commit(Versionstamp stamp, int64_t timestamp_ms) const = 0;
   // Commits above `from` up to `to`, the oldest first. REQUIRES: from >= horizon(), or some may be missing.
   virtual Status visit_history(Versionstamp from, Versionstamp to, HistoryVisitor& visitor) const = 0;
+  // The same, with what they wrote. REQUIRES: `from` is pinned.
+  virtual Status visit_writes(Versionstamp from, Versionstamp to, WriteVisitor& visitor) const = 0;
   // The same, the newest first and without their writes, until `visit` gives false.
   virtual Status visit_commits(
       Versionstamp from, Versionstamp to,
@@ -171,6 +174,9 @@ class Database {
   virtual Result<std::shared_ptr<Snapshot>> pin(Versionstamp at) = 0;
   // Pins head.
   virtual std::shared_ptr<Snapshot> pin_head() = 0;
+  // Keeps everything from `at` on readable, instead of what was held before, until the database is closed;
+  // nothing: no longer. For one who follows its history. kBeyondHorizon as pin(): then what was held is.
+  virtual Status hold(std::optional<Versionstamp> at) = 0;
 
   // Makes another database, in the folder `path` (its parent must exist, itself not), that holds what this
   // one held at `at`, which becomes its head, with all history from the horizon on, and an id and an epoch of
@@ -178,6 +184,11 @@ class Database {
   // for a small one, but for the flush of what is not in segments yet. kBeyondHorizon; kInvalidArgument if no
   // epoch is left for it. After a crash the folder may be there without being a database.
   virtual Status fork(const std::string& path, Versionstamp at) = 0;
+
+  // From now on this is another line of history than that of the database whose versionstamps it was given
+  // (CommitRequest::given): an epoch of its own begins. kInvalidArgument if none is left. REQUIRES: no commit
+  // is under way.
+  virtual Status begin_line() = 0;
 
   virtual void set_retention(const Retention& retention) = 0;
   // The ceiling on history segments, in bytes; nothing: none. When it is exceeded the horizon moves, and what

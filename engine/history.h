@@ -18,4 +18,15 @@ class HistoryVisitor {
   virtual void on_write(std::string_view key, bool erased) = 0;
 };
 
+// The same, with what was written.
+class WriteVisitor {
+ public:
+  virtual ~WriteVisitor() = default;
+  // False: enough, nothing more is given.
+  virtual bool on_commit(const CommitPoint& commit, uint32_t writes) = 0;
+  // Views are valid during the call.
+  virtual void on_put(std::string_view key, std::string_view value) = 0;
+  virtual void on_erase(std::string_view key) = 0;
+};
+
 }  // namespace tidemark

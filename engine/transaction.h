@@ -6,6 +6,7 @@
 #include <string>
 #include <string_view>
 
+#include "engine/base/commit_point.h"
 #include "engine/base/status.h"
 #include "engine/base/versionstamp.h"
 
@@ -38,6 +39,12 @@ class Transaction {
   virtual void erase(std::string_view key) = 0;
 };
 
+// A commit that has its place already.
+struct GivenCommit {
+  Versionstamp after;  // of the commit before it, the last one that the database has
+  CommitPoint point;   // above that; its timestamp may be the same
+};
+
 struct CommitOutcome {
   // Success: what `committed` says is durable, as the database's durability setting has it; for a transaction
   // that did not commit, the state that it read is. kUnknownOutcome: it may or may not have happened.
@@ -57,6 +64,9 @@ class CommitRequest {
   };  // kAbort: drop what was written, answer when what was read is durable
 
   virtual ~CommitRequest() = default;
+  // Where the commit stands, if that was given elsewhere and this repeats it (restore, replica); nothing: the
+  // database chooses. kInvalidArgument is the outcome unless it follows the last commit.
+  virtual std::optional<GivenCommit> given() const { return std::nullopt; }
   // Called exactly once, unless the database refuses the request before; one request at a time per database,
   // in the order of the versionstamps. Must not block on other commits. An error aborts, and becomes the
   // outcome's status.

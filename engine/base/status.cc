@@ -28,6 +28,12 @@ std::string_view to_string(ErrorCode code) {
       return "would block";
     case ErrorCode::kShutdown:
       return "shutdown";
+    case ErrorCode::kUnavailable:
+      return "unavailable";
+    case ErrorCode::kDenied:
+      return "denied";
+    case ErrorCode::kConflict:
+      return "conflict";
   }
   return "unknown";
 }

@@ -23,6 +23,9 @@ enum class ErrorCode : uint8_t {
   kBeyondHorizon,   // the moment asked for can no longer be read, or lies in the future
   kWouldBlock,      // would need the disk or more steps than allowed; try again on a thread that may block
   kShutdown,        // the database is being closed
+  kUnavailable,     // a service elsewhere cannot be reached or is overloaded: try again later
+  kDenied,          // a service elsewhere refuses: mend credentials or rights
+  kConflict,        // somebody else was there first
 };
 
 // A short stable name ("corruption"), for logs.

@@ -13,8 +13,9 @@ enum class Lane : uint8_t {
   kRead,        // reads that need the disk or many steps
   kFlush,       // memtable to segments
   kCompaction,  // merging segments
+  kBackup,      // requests to machines elsewhere, which take their time
 };
-inline constexpr int kLanes = 4;
+inline constexpr int kLanes = 5;
 
 class Executor {
  public:
@@ -32,6 +33,7 @@ struct ThreadCounts {
   int read = 2;
   int flush = 1;
   int compaction = 2;  // so that a long merge of history leaves one for level 0
+  int backup = 8;      // they wait for the network most of the time
 };
 
 std::unique_ptr<Executor> make_thread_executor(const ThreadCounts& counts);

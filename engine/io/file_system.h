@@ -46,6 +46,13 @@ enum class OpenMode {
   kCreate,     // read and write; made empty, whether or not it existed
 };
 
+// What is known of an entry of a folder without opening it.
+struct FileInfo {
+  bool is_folder = false;
+  uint64_t size = 0;        // of a file, in bytes
+  int64_t modified_ms = 0;  // since 1970, by the clock of the disk; 0 where none is kept
+};
+
 class FileSystem {
  public:
   virtual ~FileSystem() = default;
@@ -64,6 +71,8 @@ class FileSystem {
   // Names (not paths) of all entries but "." and "..", in no order.
   virtual Result<std::vector<std::string>> list_dir(const std::string& path) = 0;
   virtual Result<bool> exists(const std::string& path) = 0;
+  // kNotFound if there is nothing. Follows symbolic links.
+  virtual Result<FileInfo> info(const std::string& path) = 0;
   // Creates the file if need be and takes an exclusive lock on it. kLocked, with the holder's process id if
   // known, if another holder lives.
   virtual Result<std::unique_ptr<FileLock>> lock(const std::string& path) = 0;

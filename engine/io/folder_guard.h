@@ -41,6 +41,7 @@ class FolderGuard final : public FileSystem {
   Status remove_dir(const std::string& path) override { return base_.remove_dir(path); }
   Result<std::vector<std::string>> list_dir(const std::string& path) override { return base_.list_dir(path); }
   Result<bool> exists(const std::string& path) override { return base_.exists(path); }
+  Result<FileInfo> info(const std::string& path) override { return base_.info(path); }
   Result<std::unique_ptr<FileLock>> lock(const std::string& path) override { return base_.lock(path); }
   Result<uint64_t> free_bytes(const std::string& path) override { return base_.free_bytes(path); }
 

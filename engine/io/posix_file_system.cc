@@ -180,6 +180,19 @@ class PosixFileSystem final : public FileSystem {
     return system_failure("stat", path, errno);
   }
 
+  Result<FileInfo> info(const std::string& path) override {
+    struct stat st;
+    if (::stat(path.c_str(), &st) != 0) {
+      const int error = errno;
+      return system_failure("stat", path, error == ENOTDIR ? ENOENT : error);
+    }
+    FileInfo info;
+    info.is_folder = S_ISDIR(st.st_mode);
+    if (!info.is_folder) info.size = static_cast<uint64_t>(st.st_size);
+    info.modified_ms = int64_t{st.st_mtim.tv_sec} * 1000 + st.st_mtim.tv_nsec / 1'000'000;
+    return info;
+  }
+
   Result<std::unique_ptr<FileLock>> lock(const std::string& path) override {
     TM_ASSIGN(const int fd, take_lock(path, O_RDWR | O_CREAT));
     const std::string pid = std::to_string(::getpid()) + "\n";

@@ -14,7 +14,7 @@ namespace {
 class ThreadExecutor final : public Executor {
  public:
   explicit ThreadExecutor(const ThreadCounts& counts) {
-    const int per_lane[kLanes] = {counts.commit, counts.read, counts.flush, counts.compaction};
+    const int per_lane[kLanes] = {counts.commit, counts.read, counts.flush, counts.compaction, counts.backup};
     for (int i = 0; i < kLanes; ++i)
       for (int j = 0; j < per_lane[i]; ++j) threads_.emplace_back([this, i] { work(lanes_[i]); });
   }

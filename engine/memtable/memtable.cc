@@ -139,7 +139,7 @@ std::optional<Memtable::Found> Memtable::get(std::string_view key, Versionstamp 
 
 Memtable::Write Memtable::write(uint64_t index) const {
   const Node* node = writes_[index];
-  return {node->tombstone ? WriteKind::kTombstone : WriteKind::kPut, node->key()};
+  return {node->tombstone ? WriteKind::kTombstone : WriteKind::kPut, node->key(), node->value()};
 }
 
 }  // namespace tidemark

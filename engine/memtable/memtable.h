@@ -68,6 +68,7 @@ class Memtable {
   struct Write {
     WriteKind kind;
     std::string_view key;
+    std::string_view value;
   };
   struct Commit {
     Versionstamp stamp;

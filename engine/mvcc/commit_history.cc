@@ -2,37 +2,101 @@
 
 #include <algorithm>
 
+#include "engine/mvcc/point_read.h"
+
 // Memtables are taken before the manifest is looked at: a commit that a flush has moved in between is in
 // both, and `flushed_` tells.
 
 namespace tidemark {
-namespace {
 
 // Hands on the commits of a range, as long as more are wanted.
-class RangeVisitor final : public ChangeVisitor {
+class CommitRange : public ChangeVisitor {
  public:
-  RangeVisitor(Versionstamp from, Versionstamp to, HistoryVisitor& visitor)
-      : from_(from), to_(to), visitor_(visitor) {}
+  CommitRange(Versionstamp from, Versionstamp to) : from_(from), to_(to) {}
 
-  void on_commit(Versionstamp stamp, int64_t timestamp_ms, uint32_t writes) override {
+  void on_commit(Versionstamp stamp, int64_t timestamp_ms, uint32_t writes) final {
     inside_ = !enough_ && stamp > from_ && stamp <= to_;
     enough_ = enough_ || stamp > to_;
-    if (inside_ && !visitor_.on_commit({stamp, timestamp_ms}, writes)) {
+    if (inside_ && !begin({stamp, timestamp_ms}, writes)) {
       inside_ = false;
       enough_ = true;
     }
   }
-  void on_write(WriteKind kind, std::string_view key) override {
-    if (inside_) visitor_.on_write(key, kind == WriteKind::kTombstone);
+  void on_write(WriteKind kind, std::string_view key) final {
+    if (inside_) give(kind, key);
+  }
+  void on_write(const Memtable::Write& write) {
+    if (inside_) give(write);
   }
   bool enough() const { return enough_; }
 
  private:
+  // False: enough.
+  virtual bool begin(const CommitPoint& commit, uint32_t writes) = 0;
+  virtual void give(WriteKind kind, std::string_view key) = 0;
+  virtual void give(const Memtable::Write& write) = 0;
+
   const Versionstamp from_;
   const Versionstamp to_;
-  HistoryVisitor& visitor_;
   bool inside_ = false;
   bool enough_ = false;
+};
+
+namespace {
+
+// Hands on the keys that were written.
+class KeyRange final : public CommitRange {
+ public:
+  KeyRange(Versionstamp from, Versionstamp to, HistoryVisitor& visitor)
+      : CommitRange(from, to), visitor_(visitor) {}
+
+ private:
+  bool begin(const CommitPoint& commit, uint32_t writes) override {
+    return visitor_.on_commit(commit, writes);
+  }
+  void give(WriteKind kind, std::string_view key) override {
+    visitor_.on_write(key, kind == WriteKind::kTombstone);
+  }
+  void give(const Memtable::Write& write) override { give(write.kind, write.key); }
+
+  HistoryVisitor& visitor_;
+};
+
+// Hands on keys and values. Change files have no values: each is looked up as it was at its commit.
+class WriteRange final : public CommitRange {
+ public:
+  WriteRange(Versionstamp from, Versionstamp to, const ReadState& state, WriteVisitor& visitor)
+      : CommitRange(from, to), state_(state), visitor_(visitor) {}
+
+  Status status;
+
+ private:
+  bool begin(const CommitPoint& commit, uint32_t writes) override {
+    stamp_ = commit.stamp;
+    return status.has_value() && visitor_.on_commit(commit, writes);
+  }
+  void give(WriteKind kind, std::string_view key) override {
+    if (!status) return;
+    if (kind == WriteKind::kTombstone) return visitor_.on_erase(key);
+    const auto found = read_point(state_, key, stamp_, {});
+    if (!found)
+      status = std::unexpected(found.error());
+    else if (!*found || (*found)->stamp != stamp_)
+      status = fail(ErrorCode::kCorruption, "a change file names a write at " + stamp_.hex() +
+                                                " that is in no segment: tidemark fsck tells more");
+    else
+      visitor_.on_put(key, (*found)->value);
+  }
+  void give(const Memtable::Write& write) override {
+    if (write.kind == WriteKind::kTombstone)
+      visitor_.on_erase(write.key);
+    else
+      visitor_.on_put(write.key, write.value);
+  }
+
+  const ReadState& state_;
+  WriteVisitor& visitor_;
+  Versionstamp stamp_;
 };
 
 struct Listed {
@@ -100,8 +164,20 @@ Result<CommitPoint> CommitHistory::floor(Versionstamp stamp, int64_t timestamp_m
 }
 
 Status CommitHistory::visit(Versionstamp from, Versionstamp to, HistoryVisitor& visitor) const {
-  RangeVisitor range(from, std::min(to, head_), visitor);
   to = std::min(to, head_);
+  KeyRange range(from, to, visitor);
+  return walk(from, to, range);
+}
+
+Status CommitHistory::visit_writes(Versionstamp from, Versionstamp to, WriteVisitor& visitor) const {
+  to = std::min(to, head_);
+  const auto state = versions_.acquire();
+  WriteRange range(from, to, *state, visitor);
+  TM_TRY(walk(from, to, range));
+  return range.status;
+}
+
+Status CommitHistory::walk(Versionstamp from, Versionstamp to, CommitRange& range) const {
   for (const ChangeFileMeta& file : files_) {
     if (file.last_stamp <= from) continue;
     if (file.first_stamp > to || range.enough()) break;
@@ -121,10 +197,7 @@ Status CommitHistory::visit(Versionstamp from, Versionstamp to, HistoryVisitor& 
       range.on_commit(commit.stamp, commit.timestamp_ms,
                       static_cast<uint32_t>(commit.end_write - commit.first_write));
       if (range.enough()) break;
-      for (uint64_t w = commit.first_write; w < commit.end_write; ++w) {
-        const Memtable::Write write = table->write(w);
-        range.on_write(write.kind, write.key);
-      }
+      for (uint64_t w = commit.first_write; w < commit.end_write; ++w) range.on_write(table->write(w));
     }
   }
   return {};

@@ -15,6 +15,8 @@
 
 namespace tidemark {
 
+class CommitRange;
+
 // As things stood when it was made; cheap to make, for one piece of work. One thread.
 class CommitHistory {
  public:
@@ -25,6 +27,8 @@ class CommitHistory {
   Result<CommitPoint> floor(Versionstamp stamp, int64_t timestamp_ms) const;
   // Commits above `from` up to `to`, the oldest first.
   Status visit(Versionstamp from, Versionstamp to, HistoryVisitor& visitor) const;
+  // The same, with what they wrote. REQUIRES: `from` is pinned.
+  Status visit_writes(Versionstamp from, Versionstamp to, WriteVisitor& visitor) const;
   // The same, the newest first, without their writes, until `visit` gives false.
   Status visit_newest_first(Versionstamp from, Versionstamp to,
                             const std::function<bool(const CommitPoint&, uint32_t writes)>& visit) const;
@@ -32,6 +36,7 @@ class CommitHistory {
  private:
   // Null if the file has been let go meanwhile: then the horizon has passed it.
   Result<std::unique_ptr<ChangeFileReader>> open(const ChangeFileMeta& file) const;
+  Status walk(Versionstamp from, Versionstamp to, CommitRange& range) const;
 
   VersionSet& versions_;
   const Versionstamp head_;

@@ -181,18 +181,34 @@ Head::Value CommitPipeline::next_commit() const {
   const Versionstamp stamp =
       last_.stamp.number == UINT64_MAX
           ? Versionstamp::max()
-          : Versionstamp{next_versionstamp_number(last_.stamp.number, epoch_, wall_us), 0};
+          : Versionstamp{next_versionstamp_number(last_.stamp.number, epoch(), wall_us), 0};
   return {stamp, std::max({last_.timestamp_ms, wall_us / 1000, retention_clock_.now_ms()})};
+}
+
+Result<Head::Value> CommitPipeline::point_of(const CommitRequest& request) const {
+  const std::optional<GivenCommit> given = request.given();
+  if (!given) return next_commit();
+  const CommitPoint& point = given->point;
+  if (given->after != last_.stamp || point.stamp <= last_.stamp || point.timestamp_ms < last_.timestamp_ms)
+    return fail(ErrorCode::kInvalidArgument, "the commit " + point.stamp.hex() +
+                                                 " that was given does not follow the last one, " +
+                                                 last_.stamp.hex());
+  return Head::Value{point.stamp, point.timestamp_ms};
 }
 
 void CommitPipeline::validate_one(CommitRequest& request, Batch& batch) {
   // Only a stamp that came from elsewhere, or from damage, is so high that there is none above it. Then a
   // transaction may read and abort, but not commit.
   const bool used_up = last_.stamp.number == UINT64_MAX;
-  const auto [stamp, timestamp_ms] = next_commit();
+  CommitOutcome& outcome = request.outcome_;
+  const Result<Head::Value> point = point_of(request);
+  if (!point) {
+    outcome.status = std::unexpected<Error>(point.error());
+    return;
+  }
+  const auto [stamp, timestamp_ms] = *point;
   StagedTransaction transaction(batch.record, *state_, stamp, timestamp_ms);
   auto decision = request.run(transaction);
-  CommitOutcome& outcome = request.outcome_;
   if (!decision || *decision == CommitRequest::Decision::kAbort) {
     transaction.abandon();
     if (!decision) outcome.status = std::unexpected<Error>(std::move(decision).error());

@@ -97,6 +97,9 @@ class CommitPipeline {
   Status close() TM_EXCLUDES(mutex_);
 
   const CommitCounters& counters() const { return counters_; }
+  uint8_t epoch() const { return epoch_.load(std::memory_order_relaxed); }
+  // For the commits to come. REQUIRES: at least the one before.
+  void set_epoch(uint8_t epoch) { epoch_.store(epoch, std::memory_order_relaxed); }
   uint64_t wal_bytes() const { return wal_bytes_.load(std::memory_order_relaxed); }
 
  private:
@@ -128,6 +131,8 @@ class CommitPipeline {
   void validate_queue() TM_REQUIRES(mutex_);
   // What the next commit is given. Its stamp is not above the last one's if there is none above.
   Head::Value next_commit() const;
+  // The same for a request that may bring its own.
+  Result<Head::Value> point_of(const CommitRequest& request) const;
   void validate_one(CommitRequest& request, Batch& batch);
   bool needs_switch() const;
   Status switch_memtable(Batch& batch, std::vector<Batch>& sealed);
@@ -148,7 +153,7 @@ class CommitPipeline {
   Executor& executor_;
   VersionSet& versions_;
   RetentionClock& retention_clock_;
-  const uint8_t epoch_;
+  std::atomic<uint8_t> epoch_;
   const std::function<void()> on_frozen_;
   const LogSink log_;
 

@@ -42,4 +42,9 @@ Versionstamp SnapshotRegistry::advance(Versionstamp target) {
   return horizon_;
 }
 
+void SnapshotRegistry::begin_at(Versionstamp horizon) {
+  MutexLock lock(mutex_);
+  horizon_ = std::max(horizon_, horizon);
+}
+
 }  // namespace tidemark

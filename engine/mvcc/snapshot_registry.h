@@ -22,6 +22,8 @@ class SnapshotRegistry : public std::enable_shared_from_this<SnapshotRegistry> {
   // Moves the horizon to `target`, but not beyond the oldest pin, and never back. Gives where it now is:
   // versions superseded at or below that may be dropped once it is durable.
   Versionstamp advance(Versionstamp target);
+  // History begins there: what pins hold before saw nothing.
+  void begin_at(Versionstamp horizon);
 
  private:
   class Pin;

@@ -17,8 +17,6 @@
 namespace tidemark {
 namespace {
 
-constexpr uint64_t kLastEpoch = 127;
-
 // A state of the manifest and the readers' state that belongs to it, which keeps the files.
 struct Files {
   ManifestState manifest;
@@ -72,13 +70,19 @@ Result<ChangeFileMeta> copy_changes(FileSystem& fs, const std::string& from, con
 
 }  // namespace
 
+Result<uint8_t> next_epoch(Versionstamp head) {
+  constexpr uint64_t kLastEpoch = 127;
+  const uint64_t epoch = (head.number >> 56) + 1;
+  if (epoch > kLastEpoch)
+    return fail(ErrorCode::kInvalidArgument, "no epoch is left for another line of this history");
+  return static_cast<uint8_t>(epoch);
+}
+
 Status fork_files(VersionSet& source, const CommitPoint& at, int64_t retention_clock_ms,
                   const std::string& path) {
   FileSystem& fs = source.fs();
   const Files files = take_files(source);
-  const uint64_t epoch = (at.stamp.number >> 56) + 1;
-  if (epoch > kLastEpoch)
-    return fail(ErrorCode::kInvalidArgument, "no epoch is left for another line of this history");
+  TM_ASSIGN(const uint8_t epoch, next_epoch(at.stamp));
   const std::string id = random_bytes(16);
   TM_TRY(fs.create_dir(path));
 

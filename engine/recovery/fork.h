@@ -9,6 +9,10 @@
 
 namespace tidemark {
 
+// The epoch of a line of history that continues another one, which has come to `head`. kInvalidArgument if
+// none is left.
+Result<uint8_t> next_epoch(Versionstamp head);
+
 // Makes the database in folder `path` (its parent must exist) from the files of another one, by hard links:
 // everything up to `at`, which becomes its head, with the history from the horizon on. It has an id and an
 // epoch of its own. The time it takes follows the number of files. A crash leaves a folder without CURRENT.

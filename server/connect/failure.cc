@@ -33,10 +33,13 @@ bool is_fault(ErrorCode code) {
     case ErrorCode::kLocked:
     case ErrorCode::kNotFound:
     case ErrorCode::kWouldBlock:
+    case ErrorCode::kDenied:
+    case ErrorCode::kConflict:
       return true;
     case ErrorCode::kInvalidArgument:
     case ErrorCode::kBeyondHorizon:
     case ErrorCode::kShutdown:
+    case ErrorCode::kUnavailable:
       return false;
   }
   return true;

@@ -243,6 +243,14 @@ Result<bool> SimFileSystem::exists(const std::string& path) {
   return disk_.find(path) != nullptr;
 }
 
+Result<FileInfo> SimFileSystem::info(const std::string& path) {
+  TM_TRY(begin(Op::kOpen, path));
+  const std::shared_ptr<Node> node = disk_.find(path);
+  if (node == nullptr) return missing(path);
+  if (node->is_dir()) return FileInfo{.is_folder = true};
+  return FileInfo{.size = node->bytes().size()};
+}
+
 Result<std::unique_ptr<FileLock>> SimFileSystem::lock(const std::string& path) {
   if (!disk_.find(path)) TM_TRY(open(path, OpenMode::kCreate));
   if (!locked_.insert(path).second)

@@ -53,7 +53,8 @@ SimExecutor::SimExecutor(Scheduler& scheduler) : scheduler_(scheduler) {
   static const bool once = (keep_memory(), true);
   (void)once;
   constexpr ThreadCounts kCounts;
-  constexpr int kPerLane[kLanes] = {kCounts.commit, kCounts.read, kCounts.flush, kCounts.compaction};
+  constexpr int kPerLane[kLanes] = {kCounts.commit, kCounts.read, kCounts.flush, kCounts.compaction,
+                                    kCounts.backup};
   for (size_t lane = 0; lane < kLanes; ++lane) lanes_[lane].threads = kPerLane[lane];
 }
 

@@ -189,6 +189,13 @@ Result<bool> MemoryFileSystem::exists(const std::string& path) {
   return path == "." || files_.contains(path) || folders_.contains(path);
 }
 
+Result<FileInfo> MemoryFileSystem::info(const std::string& path) {
+  MutexLock lock(mutex_);
+  if (path == "." || folders_.contains(path)) return FileInfo{.is_folder = true};
+  TM_ASSIGN(const InodeRef inode, find(path));
+  return FileInfo{.size = inode->size};
+}
+
 Result<std::unique_ptr<FileLock>> MemoryFileSystem::lock(const std::string& path) {
   MutexLock lock(mutex_);
   TM_TRY(check_folder_of(path));

@@ -86,6 +86,7 @@ class WatchingFileSystem final : public FileSystem {
   Status sync_dir(const std::string& path) override;
   Result<std::vector<std::string>> list_dir(const std::string& path) override { return base_.list_dir(path); }
   Result<bool> exists(const std::string& path) override { return base_.exists(path); }
+  Result<FileInfo> info(const std::string& path) override { return base_.info(path); }
   Result<std::unique_ptr<FileLock>> lock(const std::string& path) override { return base_.lock(path); }
   Result<uint64_t> free_bytes(const std::string& path) override { return base_.free_bytes(path); }
 

@@ -1,0 +1,353 @@
+// A snapshot of ours is one version, in the order of the engine's keys: it goes straight into segments. Of
+// any other the order is not known, and it is consistent only together with the log: it is first gathered in
+// a database of its own, key by key, and read from there in order.
+#include "server/backup/follower.h"
+
+#include <algorithm>
+#include <boost/json.hpp>
+
+#include "engine/base/time_text.h"
+#include "server/backup/replay.h"
+#include "server/backup/snapshot_object.h"
+#include "server/kv/keyspace.h"
+#include "server/kv/keyspace_scan.h"
+
+namespace tidemark::backup {
+namespace {
+
+namespace json = boost::json;
+
+// The mark's key; below those of the other parts of the keyspace.
+std::string mark_key() {
+  return std::string(1, kv::kBookkeepingPrefix) + "backup";
+}
+
+constexpr uint64_t kScratchCommitBytes = uint64_t{1} << 20;
+
+bool is_beyond(const CommitPoint& commit, const std::optional<kv::MomentName>& until) {
+  if (!until) return false;
+  if (const auto* stamp = std::get_if<Versionstamp>(&*until)) return commit.stamp > *stamp;
+  return commit.timestamp_ms > std::get<kv::TimeMs>(*until).ms;
+}
+
+Status put_all(Database& database, const std::vector<SnapshotEntry>& entries) {
+  for (size_t begin = 0; begin < entries.size();) {
+    size_t end = begin;
+    for (uint64_t bytes = 0; end < entries.size() && bytes < kScratchCommitBytes; ++end)
+      bytes += entries[end].key.size() + entries[end].value.size();
+    const CommitOutcome outcome = commit(database, [&](Transaction& t) -> Result<CommitRequest::Decision> {
+      for (size_t i = begin; i < end; ++i) {
+        const auto stamp = entries[i].stamp.bytes();
+        t.put(entries[i].key, std::string(stamp.data(), stamp.size()) + entries[i].value);
+      }
+      return CommitRequest::Decision::kCommit;
+    });
+    TM_TRY(outcome.status);
+    begin = end;
+  }
+  return {};
+}
+
+Status put_all(Database& database, const ReplayCommit& commit_of_log) {
+  const auto stamp = commit_of_log.point.stamp.bytes();
+  const CommitOutcome outcome = commit(database, [&](Transaction& t) -> Result<CommitRequest::Decision> {
+    for (const ReplayWrite& write : commit_of_log.writes) {
+      if (write.value)
+        t.put(write.key, std::string(stamp.data(), stamp.size()) + *write.value);
+      else
+        t.erase(write.key);
+    }
+    return CommitRequest::Decision::kCommit;
+  });
+  return outcome.status;
+}
+
+Status remove_database(FileSystem& files, const std::string& folder) {
+  TM_ASSIGN(const bool exists, files.exists(folder));
+  if (!exists) return {};
+  TM_ASSIGN(const std::vector<std::string> names, files.list_dir(folder));
+  for (const std::string& name : names) TM_TRY(files.remove(folder + "/" + name));
+  return files.remove_dir(folder);
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Follower>> Follower::open(Engine& engine, Database& database, ObjectStore& store,
+                                                 const std::string& prefix, const FollowerOptions& options) {
+  TM_ASSIGN(Source source, Source::open(store, prefix));
+  return std::unique_ptr<Follower>(new Follower(engine, database, std::move(source), options));
+}
+
+void Follower::report() {
+  if (options_.progress) options_.progress(progress_);
+}
+
+std::string Follower::mark_value() const {
+  return json::serialize(
+      json::object{{"source", mark_.source}, {"generation", mark_.generation}, {"log_key", mark_.log_key}});
+}
+
+Status Follower::load_mark() {
+  TM_ASSIGN(const auto found, database_.read()->get(mark_key()));
+  if (!found) return fail(ErrorCode::kConflict, "the database holds something that came from no backup");
+  json::error_code error;
+  const std::string_view bytes = found->bytes();
+  const json::value value = json::parse({bytes.data(), bytes.size()}, error);
+  const auto text = [&](std::string_view name) {
+    const json::value* member = error || !value.is_object() ? nullptr : value.get_object().if_contains(name);
+    return member != nullptr && member->is_string() ? std::string(member->get_string()) : std::string();
+  };
+  mark_ = {text("source"), text("generation"), text("log_key")};
+  if (mark_.source == source_name()) return {};
+  return fail(ErrorCode::kConflict, "the database follows the backup in " + mark_.source + ", not that in " +
+                                        source_name() + ": name that one, or begin with an empty folder");
+}
+
+Status Follower::begin(const std::optional<kv::MomentName>& until) {
+  if (database_.head() == Versionstamp::min()) {
+    TM_ASSIGN(const std::string generation, choose_generation(until));
+    TM_TRY(load_snapshot(generation));
+  } else {
+    TM_TRY(load_mark());
+  }
+  listed_ = mark_.log_key;
+  replay_ = LogReplay({database_.head(), database_.head_timestamp_ms()});
+  return {};
+}
+
+Result<std::string> Follower::choose_generation(const std::optional<kv::MomentName>& until) const {
+  if (!source_.index()) return std::string();
+  const std::vector<Generation>& all = source_.index()->generations;
+  const auto serves = [&](const Generation& one) {
+    return one.complete && !one.pruned && !is_beyond({one.snapshot, one.began_ms}, until);
+  };
+  const auto found = std::find_if(all.rbegin(), all.rend(), serves);
+  if (found != all.rend()) return found->id;
+  if (source_.index()->newest_complete() == nullptr)
+    return fail(ErrorCode::kUnavailable, "the first snapshot in " + source_name() + " is not complete yet");
+  const auto first = std::ranges::find_if(all, [](const Generation& g) { return g.complete && !g.pruned; });
+  return fail(ErrorCode::kBeyondHorizon, "the backup in " + source_name() + " begins at " +
+                                             format_time(first->began_ms) + " (" + first->snapshot.hex() +
+                                             "): that moment lies before");
+}
+
+// ---------------------------------------------------------------------------------------------------------
+// The snapshot
+
+Status Follower::load_snapshot(const std::string& generation) {
+  TM_ASSIGN(const std::optional<Versionstamp> target, source_.differential(generation));
+  if (!target) {
+    return fail(ErrorCode::kUnavailable,
+                "the first snapshot in " + source_name() + " is not complete yet: there is no object " +
+                    source_.generation_prefix(generation) + std::string(kDifferential));
+  }
+  TM_ASSIGN(const std::vector<ObjectInfo> ranges, source_.snapshot(generation));
+  progress_ = {};
+  progress_.in_snapshot = true;
+  progress_.objects_total = ranges.size();
+  for (const ObjectInfo& range : ranges) progress_.bytes_total += range.size;
+  mark_ = {source_name(), generation, {}};
+  TM_ASSIGN(const bool ordered, load_ordered(generation, ranges));
+  if (!ordered) TM_TRY(load_any(generation, ranges, *target));
+  progress_.in_snapshot = false;
+  report();
+  return {};
+}
+
+CommitOutcome Follower::publish(Ingest& ingest, const CommitPoint& last) {
+  // Nothing has ever been written: there is nothing to publish, and no versionstamp for it.
+  if (last.stamp == Versionstamp::min()) return {};
+  return ingest.publish(last);
+}
+
+Result<bool> Follower::load_ordered(const std::string& generation, const std::vector<ObjectInfo>& ranges) {
+  const Generation* known = nullptr;
+  if (source_.index())
+    for (const Generation& one : source_.index()->generations)
+      if (one.id == generation) known = &one;
+  if (ranges.empty() && known == nullptr) return false;
+  if (known != nullptr && known->ranges != ranges.size())
+    return fail(ErrorCode::kCorruption, "the snapshot in " + source_.generation_prefix(generation) + " has " +
+                                            std::to_string(ranges.size()) + " objects, and should have " +
+                                            std::to_string(known->ranges));
+  ObjectFetch fetch(engine_.executor(), source_.store(), ranges,
+                    {&engine_.file_system(), options_.scratch_folder});
+  const std::unique_ptr<Ingest> ingest = database_.begin_ingest({.starts_history = true});
+  CommitPoint version{known != nullptr ? known->snapshot : Versionstamp(), 0};
+  bool first = true;
+  for (;;) {
+    TM_ASSIGN(const auto fetched, fetch.next());
+    if (!fetched && !first) break;
+    SnapshotRange range;
+    if (fetched) {
+      TM_ASSIGN(range, parse_snapshot_range(fetched->info.key, fetched->bytes));
+      if (!range.version) return false;
+      if (!first && range.version != version)
+        return fail(ErrorCode::kCorruption,
+                    fetched->info.key + " is of another snapshot than those before it");
+      version = *range.version;
+    }
+    if (std::exchange(first, false) && version.stamp != Versionstamp::min())
+      TM_TRY(ingest->add(mark_key(), version.stamp, mark_value()));
+    for (const SnapshotEntry& entry : range.entries) TM_TRY(ingest->add(entry.key, entry.stamp, entry.value));
+    if (!fetched) break;
+    ++progress_.objects;
+    progress_.bytes += fetched->bytes.size();
+    report();
+  }
+  TM_TRY(publish(*ingest, version).status);
+  return true;
+}
+
+Status Follower::load_any(const std::string& generation, const std::vector<ObjectInfo>& ranges,
+                          Versionstamp target) {
+  FileSystem& files = engine_.file_system();
+  const std::string folder = options_.scratch_folder + "/gathered";
+  TM_TRY(remove_database(files, folder));
+  DatabaseOptions scratch_options;
+  scratch_options.retention = Retention::none();
+  scratch_options.durability = Durability::kUnsynced;
+  TM_ASSIGN(std::unique_ptr<Database> scratch, Database::open(engine_, folder, scratch_options));
+  progress_.objects = progress_.bytes = 0;
+  ObjectFetch fetch(engine_.executor(), source_.store(), ranges, {&files, options_.scratch_folder});
+  for (;;) {
+    TM_ASSIGN(const auto fetched, fetch.next());
+    if (!fetched) break;
+    TM_ASSIGN(const SnapshotRange range, parse_snapshot_range(fetched->info.key, fetched->bytes));
+    TM_TRY(put_all(*scratch, range.entries));
+    ++progress_.objects;
+    progress_.bytes += fetched->bytes.size();
+    report();
+  }
+  TM_ASSIGN(const CommitPoint last, replay_until(*scratch, target));
+  const std::unique_ptr<Ingest> ingest = database_.begin_ingest({.starts_history = true});
+  if (last.stamp != Versionstamp::min()) TM_TRY(ingest->add(mark_key(), last.stamp, mark_value()));
+  {
+    const std::shared_ptr<Snapshot> pin = scratch->pin_head();
+    kv::KeyspaceScan scan(*scratch, *pin, {});
+    for (;;) {
+      TM_ASSIGN(const bool more, scan.next());
+      if (!more) break;
+      const Versionstamp stamp = Versionstamp::from_bytes(scan.value().data());
+      TM_TRY(ingest->add(scan.key(), stamp, scan.value().substr(Versionstamp::kBytes)));
+    }
+  }
+  TM_TRY(publish(*ingest, last).status);
+  scratch.reset();
+  return remove_database(files, folder);
+}
+
+// Up to the first commit at or above `target`, as denokv does it.
+Result<CommitPoint> Follower::replay_until(Database& scratch, Versionstamp target) {
+  LogReplay replay({});
+  CommitPoint last{target, 0};
+  std::vector<ReplayCommit> commits;
+  std::string start_after;
+  for (;;) {
+    TM_ASSIGN(const auto page, source_.log(mark_.generation, start_after));
+    if (page.empty()) return last;
+    std::vector<ObjectInfo> objects;
+    for (const NamedLogObject& one : page) objects.push_back(one.info);
+    ObjectFetch fetch(engine_.executor(), source_.store(), objects);
+    for (;;) {
+      TM_ASSIGN(const auto fetched, fetch.next());
+      if (!fetched) break;
+      commits.clear();
+      TM_TRY(replay.add(fetched->info.key, fetched->bytes, commits));
+      for (const ReplayCommit& one : commits) {
+        TM_TRY(put_all(scratch, one));
+        last.timestamp_ms = one.point.timestamp_ms;
+        if (one.point.stamp >= target) return one.point;
+      }
+      if (!replay.inside_commit()) mark_.log_key = fetched->info.key;
+      ++progress_.objects;
+      progress_.bytes += fetched->bytes.size();
+      report();
+    }
+    start_after = objects.back().key;
+  }
+}
+
+// ---------------------------------------------------------------------------------------------------------
+// The log
+
+Status Follower::apply(std::vector<ReplayCommit>& commits) {
+  if (commits.empty()) return {};
+  commits.back().writes.push_back({mark_key(), mark_value()});
+  TM_TRY(replay(database_, commits));
+  progress_.commits += commits.size();
+  report();
+  return {};
+}
+
+Result<uint64_t> Follower::pull(const std::optional<kv::MomentName>& until) {
+  uint64_t taken = 0;
+  std::vector<ReplayCommit> commits;
+  for (;;) {
+    TM_ASSIGN(const auto page, source_.log(mark_.generation, listed_));
+    std::vector<ObjectInfo> objects;
+    for (const NamedLogObject& one : page)
+      if (one.name.last.stamp > database_.head() || !one.name.last.ends_commit()) objects.push_back(one.info);
+    ObjectFetch fetch(engine_.executor(), source_.store(), objects);
+    for (;;) {
+      TM_ASSIGN(const auto fetched, fetch.next());
+      if (!fetched) break;
+      commits.clear();
+      const CommitPoint before = replay_.last();
+      TM_TRY(replay_.add(fetched->info.key, fetched->bytes, commits));
+      const auto beyond =
+          std::ranges::find_if(commits, [&](const ReplayCommit& one) { return is_beyond(one.point, until); });
+      const bool cut = beyond != commits.end();
+      commits.erase(beyond, commits.end());
+      if (!cut) listed_ = fetched->info.key;
+      if (!cut && !replay_.inside_commit()) mark_.log_key = listed_;
+      ++progress_.objects;
+      progress_.bytes += fetched->bytes.size();
+      TM_TRY(apply(commits));
+      taken += commits.size();
+      if (!cut) continue;
+      replay_ = LogReplay(commits.empty() ? before : commits.back().point);
+      return taken;
+    }
+    if (!page.empty()) {
+      listed_ = page.back().info.key;
+      continue;
+    }
+    TM_ASSIGN(const bool moved, next_generation());
+    if (!moved) return taken;
+  }
+}
+
+Result<bool> Follower::next_generation() {
+  if (!source_.index()) return false;
+  TM_TRY(source_.refresh());
+  const std::vector<Generation>& all = source_.index()->generations;
+  const auto current = std::ranges::find(all, mark_.generation, &Generation::id);
+  const auto other_way = [&](const std::string& why) {
+    return fail(ErrorCode::kConflict, why + ": begin with an empty database");
+  };
+  if (current == all.end() || current->pruned) {
+    return other_way("the backup in " + source_name() + " no longer holds generation " + mark_.generation +
+                     ", which the database followed");
+  }
+  const auto next = current + 1;
+  if (next == all.end()) return false;
+  if (!next->continues) {
+    if (!next->complete) return false;
+    return other_way("generation " + next->id + " of the backup in " + source_name() +
+                     " does not continue the one before (" + next->reason + ")");
+  }
+  // What was listed may have been written to since.
+  if (database_.head() < next->snapshot) return false;
+  if (database_.head() > next->snapshot) {
+    return other_way("the database has taken commits up to " + database_.head().hex() +
+                     " which are not part of the backup's history: generation " + next->id + " begins at " +
+                     next->snapshot.hex());
+  }
+  mark_.generation = next->id;
+  mark_.log_key.clear();
+  listed_.clear();
+  return true;
+}
+
+}  // namespace tidemark::backup

@@ -1,0 +1,495 @@
+// Every round writes what was committed since the last one, up to the size of an object, and then looks
+// whether the backup is still its own: so whoever takes it over and then lists the log sees all that the
+// one before him could have called shipped.
+//
+// An object whose writing failed is written again with the same name and the same bytes: whether the first
+// one arrived after all, even much later, makes no difference.
+#include "server/backup/shipper.h"
+
+#include <algorithm>
+#include <cstdio>
+
+#include "engine/base/hex.h"
+#include "engine/base/time_text.h"
+#include "engine/io/entropy.h"
+#include "server/backup/log_object.h"
+
+namespace tidemark::backup {
+namespace {
+
+constexpr int kObjectsPerRound = 8;
+constexpr int64_t kFirstPauseUs = 1'000'000;
+constexpr int64_t kLongestPauseUs = 60'000'000;
+constexpr int64_t kAgeIntervalMs = 60'000;
+constexpr int kKeysPerList = 1000;
+
+Versionstamp just_below(Versionstamp stamp) {
+  if (stamp.tail > 0) return {stamp.number, static_cast<uint16_t>(stamp.tail - 1)};
+  return {stamp.number - 1, UINT16_MAX};
+}
+
+// "0007-1c9e03b2": in the order of their making, and never used twice.
+std::string generation_id(const Index& index) {
+  uint64_t number = 1;
+  if (!index.generations.empty()) {
+    unsigned long last = 0;
+    if (std::sscanf(index.generations.back().id.c_str(), "%lu", &last) == 1) number = last + 1;
+  }
+  char text[32];
+  std::snprintf(text, sizeof text, "%04lu-", static_cast<unsigned long>(number));
+  return text + to_hex(random_bytes(4));
+}
+
+std::string seconds(int64_t us) {
+  return std::to_string((us + 999'999) / 1'000'000) + " s";
+}
+
+}  // namespace
+
+Shipper::Shipper(Clock& clock, std::shared_ptr<ObjectStore> store, std::string prefix,
+                 ShipperIdentity identity, const ShipperOptions& options, LogSink log)
+    : clock_(clock),
+      store_(std::move(store)),
+      prefix_(std::move(prefix)),
+      identity_(std::move(identity)),
+      options_(options),
+      log_(std::move(log)) {}
+
+void Shipper::say(LogLevel level, const std::string& line) const {
+  if (log_) log_(level, "backup of '" + identity_.name + "': " + line);
+}
+
+CommitPoint Shipper::shipped() const {
+  MutexLock lock(mutex_);
+  return shipped_;
+}
+
+bool Shipper::due(const Database& database) const {
+  if (fenced_ || clock_.monotonic_us() < due_us_) return false;
+  return busy_ || shipped().stamp != database.head();
+}
+
+bool Shipper::idle(const Database& database) const {
+  return fenced_ || (!busy_ && shipped().stamp == database.head());
+}
+
+std::shared_ptr<SnapshotUpload> Shipper::snapshot() const {
+  MutexLock lock(mutex_);
+  return snapshot_;
+}
+
+void Shipper::snapshot_failed(const Error& error) {
+  {
+    MutexLock lock(mutex_);
+    if (snapshot_ == nullptr) return;
+    snapshot_.reset();
+    status_.message = error.message;
+  }
+  say(LogLevel::kWarning, "writing the snapshot is tried again: " + error.message);
+}
+
+void Shipper::let_go(Database& database) {
+  let_go_ = true;
+  (void)database.hold(std::nullopt).has_value();
+}
+
+void Shipper::release() {
+  MutexLock lock(mutex_);
+  snapshot_.reset();
+}
+
+ShipperStatus Shipper::status() const {
+  MutexLock lock(mutex_);
+  ShipperStatus out = status_;
+  out.shipped = shipped_;
+  if (snapshot_ != nullptr) {
+    out.snapshot_entries = snapshot_->entries();
+    out.snapshot_bytes = snapshot_->bytes();
+  }
+  return out;
+}
+
+void Shipper::run(Database& database) {
+  const int64_t begun_us = clock_.monotonic_us();
+  const Status outcome = step(database);
+  note(outcome);
+  due_us_ = outcome ? begun_us + options_.interval_us : clock_.monotonic_us() + pause_us_;
+}
+
+void Shipper::note(const Status& outcome) {
+  std::string line;
+  LogLevel level = LogLevel::kInfo;
+  {
+    MutexLock lock(mutex_);
+    if (outcome) {
+      pause_us_ = 0;
+      if (!status_.message.empty() && snapshot_ == nullptr) {
+        line = "goes on";
+        status_.message.clear();
+      }
+      status_.state = index_.reaches_the_end() ? ShipperState::kActive : ShipperState::kPending;
+      status_.last_success_ms = clock_.wall_us() / 1000;
+    } else if (outcome.error().code != ErrorCode::kShutdown) {
+      const bool temporary = outcome.error().code == ErrorCode::kUnavailable;
+      pause_us_ =
+          temporary ? std::min(std::max(kFirstPauseUs, 2 * pause_us_), kLongestPauseUs) : kLongestPauseUs;
+      if (status_.message != outcome.error().message) {
+        line = outcome.error().message;
+        if (!fenced_) line += " (tried again in " + seconds(pause_us_) + ")";
+        level = temporary ? LogLevel::kWarning : LogLevel::kError;
+      }
+      status_.message = outcome.error().message;
+      if (!temporary) status_.state = ShipperState::kFailed;
+    }
+    if (attached_ && !index_.generations.empty()) {
+      const Generation* newest = index_.newest_complete();
+      status_.prefix = prefix_ + (newest != nullptr ? newest->id : index_.generations.back().id) + "/";
+    }
+  }
+  if (!line.empty()) say(level, line);
+}
+
+Status Shipper::step(Database& database) {
+  if (!attached_) TM_TRY(attach(database));
+  bool more = true;
+  for (int i = 0; i < kObjectsPerRound && more; ++i) {
+    TM_ASSIGN(more, ship_log(database));
+  }
+  if (!index_.generations.back().complete) {
+    const std::shared_ptr<SnapshotUpload> upload = snapshot();
+    if (upload == nullptr)
+      TM_TRY(start_snapshot(database));
+    else if (upload->done())
+      TM_TRY(finish_snapshot());
+  }
+  TM_TRY(age(database));
+  busy_ = !index_.generations.back().complete;
+  return {};
+}
+
+// ---------------------------------------------------------------------------------------------------------
+// The backup as it is found
+
+Status Shipper::attach(Database& database) {
+  const std::string key = prefix_ + std::string(kIndexName);
+  Result<Object> object = store_->get(key, kMaxIndexBytes);
+  if (!object && object.error().code != ErrorCode::kNotFound) return std::unexpected(object.error());
+  if (!object) {
+    TM_ASSIGN(const ObjectPage page, store_->list(prefix_, {}, 1));
+    if (!page.objects.empty() && !removed_) {
+      return fail(ErrorCode::kConflict, store_->describe() + " holds objects below " + prefix_ +
+                                            " that are no backup of ours, such as " + page.objects[0].key +
+                                            ": name another prefix");
+    }
+    index_ = {};
+    index_tag_.clear();
+    TM_TRY(begin_generation(database, removed_ ? "the backup had been removed" : "the first backup", false));
+    attached_ = true;
+    return {};
+  }
+  Result<Index> found = decode_index(object->bytes);
+  if (!found) return fail_within(store_->describe() + "/" + key, found.error());
+  if (found->database != identity_.database) {
+    return fail(ErrorCode::kConflict, store_->describe() + "/" + key + " is of another database, " +
+                                          found->database + ": name another prefix");
+  }
+  if (found->writer.store != identity_.store) return fence(*found);
+  index_tag_ = object->tag;
+  Index ours = *found;
+  ours.name = identity_.name;
+  ours.writer = {identity_.store, identity_.session, clock_.wall_us() / 1000};
+  TM_TRY(write_index(std::move(ours)));
+  if (index_.generations.empty())
+    TM_TRY(begin_generation(database, "the first backup", false));
+  else
+    TM_TRY(find_position(database));
+  attached_ = true;
+  return {};
+}
+
+Status Shipper::fence(const Index& theirs) {
+  fenced_ = attached_;
+  const bool same_store = theirs.writer.store == identity_.store;
+  return fail(ErrorCode::kConflict, (same_store ? "another run of this server, or a copy of its store,"
+                                                : "another server (store " + theirs.writer.store + ")") +
+                                        " writes the backup in " + store_->describe() + "/" + prefix_ +
+                                        " since " + format_time(theirs.writer.since_ms) +
+                                        ": this one does not");
+}
+
+// Log objects are numbered, so the last one is found by doubling, then halving.
+Result<std::optional<LogName>> Shipper::last_log_object(const std::string& generation) {
+  const std::string folder = generation + std::string(kLogFolder);
+  std::optional<LogName> last;
+  const auto look = [&](uint64_t from) -> Result<bool> {
+    std::string start_after = generation + log_start(from);
+    bool found = false;
+    for (bool more = true; more;) {
+      TM_ASSIGN(const ObjectPage page, store_->list(folder, start_after, found ? kKeysPerList : 1));
+      for (const ObjectInfo& object : page.objects) {
+        const auto name = parse_log_name(std::string_view(object.key).substr(folder.size()));
+        if (!name)
+          return fail(ErrorCode::kConflict,
+                      store_->describe() + "/" + object.key + " is no object of a backup: remove it");
+        if (!last || last->last < name->last) last = *name;
+        start_after = object.key;
+      }
+      // The last number may be there twice: what was written late by an earlier run.
+      more = found ? page.more : false;
+      found = found || !page.objects.empty();
+    }
+    return found;
+  };
+  uint64_t step = 1;
+  TM_ASSIGN(bool found, look(1));
+  while (found) {
+    step *= 2;
+    TM_ASSIGN(found, look(last->sequence + step));
+  }
+  while (last && step > 1) {
+    step /= 2;
+    TM_ASSIGN(found, look(last->sequence + step));
+  }
+  if (last) {
+    const std::string start_after = generation + log_start(last->sequence);
+    TM_ASSIGN(const ObjectPage page, store_->list(folder, start_after, kKeysPerList));
+    for (const ObjectInfo& object : page.objects) {
+      const auto name = parse_log_name(std::string_view(object.key).substr(folder.size()));
+      if (name && last->last < name->last) last = *name;
+    }
+  }
+  return last;
+}
+
+CommitPoint Shipper::log_begin(const Database& database, Versionstamp snapshot) {
+  // Readers want to find the snapshot's own commit in the log, if that can still be told.
+  const bool told = snapshot > database.horizon() && snapshot != Versionstamp::min();
+  return {told ? just_below(snapshot) : snapshot, 0};
+}
+
+Status Shipper::find_position(Database& database) {
+  const Generation& newest = index_.generations.back();
+  TM_ASSIGN(const std::optional<LogName> last, last_log_object(generation_prefix()));
+  next_object_ = last ? last->sequence + 1 : 1;
+  CommitPoint position{last ? last->last.stamp : newest.snapshot, 0};
+  const auto start_over = [&](const std::string& reason) {
+    say(LogLevel::kWarning, "a new generation begins: " + reason);
+    return begin_generation(database, reason, false);
+  };
+  if (position.stamp > database.head()) {
+    return start_over("the database is older than its backup, which has come to " + position.stamp.hex());
+  }
+  if (position.stamp < database.horizon())
+    return start_over("what was committed since " + position.stamp.hex() + " is no longer held");
+  TM_ASSIGN(const CommitPoint commit, database.last_commit(position.stamp, INT64_MAX));
+  position.timestamp_ms = commit.timestamp_ms;
+  if (last && commit.stamp != position.stamp && position.stamp != database.horizon())
+    return start_over("the backup has commits that the database does not have, up to " +
+                      position.stamp.hex());
+  if (!last) position.stamp = log_begin(database, newest.snapshot).stamp;
+  set_position(database, position);
+  if (!newest.complete && newest.snapshot < database.horizon())
+    return start_over("the snapshot was not finished, and its moment is no longer held");
+  return {};
+}
+
+void Shipper::set_position(Database& database, const CommitPoint& position) {
+  // If it fails, so will the next look at the log, which then sees to it.
+  if (!let_go_) (void)database.hold(position.stamp).has_value();
+  MutexLock lock(mutex_);
+  shipped_ = position;
+}
+
+// ---------------------------------------------------------------------------------------------------------
+// The index
+
+Status Shipper::write_index(Index index) {
+  const PutCondition condition =
+      index_tag_.empty() ? PutCondition::absent() : PutCondition::unchanged(index_tag_);
+  const std::string key = prefix_ + std::string(kIndexName);
+  Result<std::string> tag = store_->put(key, encode(index), condition);
+  if (!tag && tag.error().code == ErrorCode::kConflict) {
+    // Somebody else was faster. Who it is stands in the object.
+    TM_TRY(check_ownership());
+    return std::unexpected(tag.error());
+  }
+  if (!tag) return std::unexpected(tag.error());
+  index_ = std::move(index);
+  index_tag_ = std::move(*tag);
+  return {};
+}
+
+Status Shipper::check_ownership() {
+  const std::string key = prefix_ + std::string(kIndexName);
+  Result<std::optional<Object>> found = store_->get_if_changed(key, index_tag_, kMaxIndexBytes);
+  if (!found && found.error().code == ErrorCode::kNotFound) {
+    attached_ = false;
+    removed_ = true;
+    return fail(ErrorCode::kUnavailable,
+                store_->describe() + "/" + key + " is gone: somebody has removed the backup, or part of it");
+  }
+  TM_ASSIGN(std::optional<Object> object, std::move(found));
+  if (!object) return {};
+  TM_ASSIGN(Index theirs, decode_index(object->bytes));
+  if (theirs.writer.session != identity_.session || theirs.writer.store != identity_.store)
+    return fence(theirs);
+  index_tag_ = std::move(object->tag);
+  index_ = std::move(theirs);
+  return {};
+}
+
+// ---------------------------------------------------------------------------------------------------------
+// Generations
+
+Status Shipper::begin_generation(Database& database, const std::string& reason, bool continues) {
+  const std::shared_ptr<Snapshot> head = database.pin_head();
+  Generation next;
+  next.snapshot = continues ? shipped().stamp : head->versionstamp();
+  next.continues = continues;
+  next.began_ms = clock_.wall_us() / 1000;
+  next.id = generation_id(index_);
+  next.reason = reason;
+  Index index = index_;
+  index.database = identity_.database;
+  index.name = identity_.name;
+  if (index.writer.session != identity_.session)
+    index.writer = {identity_.store, identity_.session, next.began_ms};
+  if (!index.generations.empty()) index.generations.back().ended_ms = next.began_ms;
+  index.generations.push_back(next);
+  TM_TRY(write_index(std::move(index)));
+  TM_ASSIGN(const CommitPoint commit, database.last_commit(next.snapshot, INT64_MAX));
+  {
+    MutexLock lock(mutex_);
+    snapshot_.reset();
+  }
+  next_object_ = 1;
+  trying_.reset();
+  set_position(database, {log_begin(database, next.snapshot).stamp, commit.timestamp_ms});
+  say(LogLevel::kInfo, "generation " + next.id + " begins (" + reason + ")");
+  return start_snapshot(database);
+}
+
+Status Shipper::start_snapshot(Database& database) {
+  const Generation& newest = index_.generations.back();
+  Result<std::shared_ptr<Snapshot>> pin = database.pin(newest.snapshot);
+  if (!pin) return begin_generation(database, "the moment of the snapshot is no longer held", false);
+  TM_ASSIGN(const CommitPoint commit, database.last_commit(newest.snapshot, INT64_MAX));
+  auto upload = std::make_shared<SnapshotUpload>(database, std::move(*pin), commit.timestamp_ms, *store_,
+                                                 generation_prefix(), options_.snapshot_object_bytes);
+  TM_TRY(upload->resume());
+  busy_ = true;
+  MutexLock lock(mutex_);
+  snapshot_ = std::move(upload);
+  return {};
+}
+
+Status Shipper::finish_snapshot() {
+  const std::shared_ptr<SnapshotUpload> upload = snapshot();
+  TM_TRY(upload->remove_leftovers());
+  TM_TRY(store_->put(generation_prefix() + std::string(kDifferential), upload->version().stamp.hex()));
+  Index index = index_;
+  index.generations.back().complete = true;
+  index.generations.back().ranges = upload->ranges();
+  TM_TRY(write_index(std::move(index)));
+  say(LogLevel::kInfo, "the snapshot of generation " + index_.generations.back().id +
+                           " is complete: " + std::to_string(upload->entries()) + " entries, " +
+                           std::to_string(upload->bytes()) + " bytes");
+  MutexLock lock(mutex_);
+  status_.snapshot_entries = upload->entries();
+  status_.snapshot_bytes = upload->bytes();
+  snapshot_.reset();
+  return {};
+}
+
+// ---------------------------------------------------------------------------------------------------------
+// The log
+
+Result<bool> Shipper::ship_log(Database& database) {
+  const CommitPoint from = shipped();
+  const Versionstamp to = trying_.value_or(database.head());
+  if (from.stamp >= to) return false;
+  const auto lost = [&] {
+    say(LogLevel::kWarning,
+        "a new generation begins: what was committed since " + from.stamp.hex() + " is no longer held");
+    return begin_generation(database, "the log had a gap: history was dropped before it was shipped", false);
+  };
+  const Result<std::shared_ptr<Snapshot>> pin = database.pin(from.stamp);
+  if (!pin) {
+    TM_TRY(lost());
+    return true;
+  }
+  LogObjectWriter writer(from.stamp, options_.log_object_bytes);
+  TM_TRY(database.visit_writes(from.stamp, to, writer));
+  // Something that begins history anew (an import) may have come in between.
+  if (database.horizon() > from.stamp) {
+    TM_TRY(lost());
+    return true;
+  }
+  if (writer.empty()) {
+    set_position(database, {to, from.timestamp_ms});
+    return false;
+  }
+  const Result<LogObject> object = writer.finish();
+  if (!object && object.error().code == ErrorCode::kInvalidArgument) {
+    say(LogLevel::kWarning, "a new generation begins: " + object.error().message);
+    TM_TRY(begin_generation(database, object.error().message, false));
+    return true;
+  }
+  if (!object) return std::unexpected(object.error());
+  trying_ = object->last_commit.stamp;
+  const std::string key =
+      generation_prefix() + format_name(LogName{next_object_, object->first, object->last});
+  TM_TRY(store_->put(key, object->bytes));
+  TM_TRY(check_ownership());
+  ++next_object_;
+  trying_.reset();
+  let_go_ = false;
+  set_position(database, object->last_commit);
+  MutexLock lock(mutex_);
+  ++status_.log_objects;
+  status_.log_bytes += object->bytes.size();
+  return true;
+}
+
+// ---------------------------------------------------------------------------------------------------------
+// What comes of age
+
+Status Shipper::age(Database& database) {
+  const int64_t now_ms = clock_.wall_us() / 1000;
+  if (now_ms - looked_at_age_ms_ < kAgeIntervalMs) return {};
+  const Generation& newest = index_.generations.back();
+  if (newest.complete && now_ms - newest.began_ms >= options_.generation_age_ms &&
+      shipped().stamp > newest.snapshot)
+    TM_TRY(begin_generation(database, "the one before has come of age", true));
+  TM_TRY(prune());
+  looked_at_age_ms_ = now_ms;
+  return {};
+}
+
+// What is needed for the oldest moment that is kept is the newest complete generation that was there by then,
+// and all behind it. Others are marked before anything of them is removed, so that nobody reads what is
+// half there.
+Status Shipper::prune() {
+  const int64_t oldest_ms = clock_.wall_us() / 1000 - options_.keep_ms;
+  Index index = index_;
+  const auto serves = [&](const Generation& one) { return one.complete && one.began_ms <= oldest_ms; };
+  const auto last = std::find_if(index.generations.rbegin(), index.generations.rend(), serves);
+  if (last != index.generations.rend()) {
+    for (auto one = index.generations.begin(); one != last.base() - 1; ++one) one->pruned = true;
+  }
+  if (index != index_) TM_TRY(write_index(index));
+  for (const Generation& one : index.generations) {
+    if (!one.pruned) continue;
+    const std::string id = one.id;
+    TM_ASSIGN(const ObjectPage page, store_->list(prefix_ + id + "/", {}, kKeysPerList));
+    for (const ObjectInfo& object : page.objects) TM_TRY(store_->remove(object.key));
+    // The rest next time, so that the log does not wait for it.
+    if (page.more) return {};
+    std::erase_if(index.generations, [&](const Generation& g) { return g.id == id; });
+    say(LogLevel::kInfo, "the old generation " + id + " was removed");
+    return write_index(std::move(index));
+  }
+  return {};
+}
+
+}  // namespace tidemark::backup

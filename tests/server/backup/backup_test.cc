@@ -1,0 +1,517 @@
+#include "tests/server/backup/backup_test.h"
+
+#include <algorithm>
+#include <filesystem>
+
+#include "server/kv/queue_message.h"
+
+namespace tidemark::backup {
+namespace {
+
+constexpr int kRounds = 400;
+
+std::string stored(const std::string& data, int64_t expire_at_ms) {
+  std::string out;
+  kv::append_stored_value(out, {kv::Encoding::kBytes, expire_at_ms, data});
+  return out;
+}
+
+}  // namespace
+
+KeyValues contents(const ReadView& view) {
+  KeyValues out;
+  const std::string start(1, kv::kExpiryPrefix);
+  auto cursor = view.scan({.start = start, .end = {}});
+  while (true) {
+    auto more = cursor->next();
+    EXPECT_TRUE(more.has_value()) << more.error().message;
+    if (!more || !*more) return out;
+    // With its stamp: that must be the same, too.
+    out.emplace(cursor->key(), cursor->versionstamp().hex() + std::string(cursor->value()));
+  }
+}
+
+BackupTest::BackupTest() {
+  EngineComponents components;
+  components.clock = &clock_;
+  engine_ = Engine::create({.block_cache_bytes = 1 << 20, .max_open_segments = 64}, components);
+}
+
+BackupTest::~BackupTest() {
+  if (shipper_) shipper_->release();
+  shipper_.reset();
+  database_.reset();
+}
+
+void BackupTest::open(const DatabaseOptions& options) {
+  if (shipper_) shipper_->release();
+  database_.reset();
+  auto opened = Database::open(*engine_, folder_ / "db", options);
+  ASSERT_TRUE(opened.has_value()) << opened.error().message;
+  database_ = std::move(*opened);
+}
+
+void BackupTest::commit_some(int commits) {
+  for (int i = 0; i < commits; ++i) {
+    clock_.pass_ms(static_cast<int64_t>(random_.below(20)));
+    State next = states_.back();
+    std::vector<std::pair<std::string, std::optional<std::string>>> writes;
+    const auto put = [&](const std::string& key, const std::string& value) {
+      writes.emplace_back(key, value);
+    };
+    for (uint64_t w = random_.below(5); w > 0; --w) {
+      const std::string key = "key/" + std::to_string(random_.below(24) * 5 + w);
+      if (random_.one_in(4)) {
+        writes.emplace_back("u" + key, std::nullopt);
+      } else {
+        const int64_t expiry = random_.one_in(5) ? clock_.wall_ms() + 1000 : 0;
+        put("u" + key,
+            stored(std::string(random_.below(150), static_cast<char>('a' + random_.below(26))), expiry));
+        if (expiry != 0) put(kv::expiry_key_from(expiry) + key, "");
+      }
+    }
+    if (random_.one_in(6)) {
+      std::string message;
+      kv::append_queue_message(message, {.payload = "message"});
+      put(kv::queue_key(clock_.wall_ms(), {random_.next() >> 8, 0}, 0), message);
+    }
+    // What an expiry sweep and a delivery do.
+    for (const auto& [key, value] : states_.back().values) {
+      if ((key[0] != kv::kExpiryPrefix && key[0] != kv::kQueuePrefix) || !random_.one_in(8)) continue;
+      writes.emplace_back(key, std::nullopt);
+    }
+    const CommitOutcome outcome = commit(db(), [&](Transaction& t) -> Result<CommitRequest::Decision> {
+      for (const auto& [key, value] : writes) {
+        if (value)
+          t.put(key, *value);
+        else
+          t.erase(key);
+      }
+      return CommitRequest::Decision::kCommit;
+    });
+    ASSERT_TRUE(outcome.committed) << outcome.status.error().message;
+    for (const auto& [key, value] : writes) {
+      if (value)
+        next.values[key] = outcome.versionstamp.hex() + *value;
+      else
+        next.values.erase(key);
+    }
+    next.point = {outcome.versionstamp, outcome.timestamp_ms};
+    states_.push_back(std::move(next));
+  }
+}
+
+const KeyValues& BackupTest::state_at(Versionstamp stamp) const {
+  const auto above =
+      std::ranges::upper_bound(states_, stamp, {}, [](const State& s) { return s.point.stamp; });
+  return (above - 1)->values;
+}
+
+void BackupTest::new_shipper(const ShipperOptions& options, const std::string& store) {
+  if (shipper_) shipper_->release();
+  const LogSink log = [this](LogLevel, std::string_view line) { log_.emplace_back(line); };
+  shipper_ = std::make_unique<Shipper>(
+      clock_, objects_, kPrefix,
+      ShipperIdentity{"database-1", "default", store, "session-" + std::to_string(++sessions_)}, options,
+      log);
+}
+
+void BackupTest::round() {
+  if (shipper().due(db())) shipper().run(db());
+  if (const auto upload = shipper().snapshot(); upload != nullptr && !upload->done()) {
+    const Result<bool> more = upload->run();
+    if (!more) shipper().snapshot_failed(more.error());
+  }
+}
+
+void BackupTest::ship_all() {
+  for (int i = 0; i < kRounds; ++i) {
+    if (shipper().idle(db())) return;
+    clock_.pass_ms(1);
+    if (!shipper().due(db())) clock_.pass_ms(61'000);
+    round();
+  }
+  FAIL() << "not shipped after many rounds: " << shipper().status().message;
+}
+
+Result<BackupTest::Restored> BackupTest::restore(const std::optional<kv::MomentName>& until,
+                                                 const std::string& prefix) {
+  const std::string name = "restored-" + std::to_string(++restores_);
+  const std::string scratch = folder_ / (name + "-scratch");
+  TM_TRY(engine_->file_system().create_dir(scratch));
+  Restored out;
+  TM_ASSIGN(out.database, Database::open(*engine_, folder_ / name, small_database()));
+  FollowerOptions options;
+  options.scratch_folder = scratch;
+  TM_ASSIGN(out.follower, Follower::open(*engine_, *out.database, *objects_, prefix, options));
+  TM_TRY(out.follower->begin(until));
+  TM_TRY(out.follower->pull(until));
+  return out;
+}
+
+void BackupTest::expect_same(Database& database, Versionstamp head) {
+  ASSERT_EQ(contents(*database.read()), state_at(head));
+  for (const State& state : states_) {
+    if (state.point.stamp < database.horizon() || state.point.stamp > database.head()) continue;
+    auto pin = database.pin(state.point.stamp);
+    ASSERT_TRUE(pin.has_value()) << pin.error().message;
+    ASSERT_EQ(contents(*database.read(**pin)), state.values) << state.point.stamp.hex();
+    const auto commit = database.last_commit(state.point.stamp, INT64_MAX);
+    ASSERT_TRUE(commit.has_value());
+    if (state.point.stamp > database.horizon()) {
+      ASSERT_EQ(*commit, state.point);
+    }
+  }
+}
+
+void BackupTest::expect_restores(const std::optional<kv::MomentName>& until) {
+  Result<Restored> restored = restore(until);
+  ASSERT_TRUE(restored.has_value()) << restored.error().message;
+  ASSERT_NO_FATAL_FAILURE(expect_same(*restored->database, restored->database->head()));
+}
+
+namespace {
+
+TEST_F(BackupTest, SnapshotAndLogGiveEveryState) {
+  open();
+  commit_some(300);
+  new_shipper();
+  ship_all();
+  const Versionstamp first = db().head();
+  commit_some(200);
+  ship_all();
+  auto restored = restore();
+  ASSERT_TRUE(restored.has_value()) << restored.error().message;
+  EXPECT_EQ(restored->database->head(), db().head());
+  EXPECT_EQ(restored->database->head_timestamp_ms(), db().head_timestamp_ms());
+  EXPECT_EQ(restored->database->horizon(), first);
+  expect_same(*restored->database, db().head());
+}
+
+TEST_F(BackupTest, AnEmptyDatabaseHasABackup) {
+  open();
+  new_shipper();
+  ship_all();
+  EXPECT_EQ(shipper().status().state, ShipperState::kActive);
+  expect_restores();
+  commit_some(20);
+  ship_all();
+  expect_restores();
+}
+
+TEST_F(BackupTest, AReplicaFollows) {
+  open();
+  commit_some(50);
+  new_shipper();
+  ship_all();
+  auto replica = restore();
+  ASSERT_TRUE(replica.has_value()) << replica.error().message;
+  for (int i = 0; i < 20; ++i) {
+    commit_some(static_cast<int>(random_.below(40)));
+    ship_all();
+    const auto taken = replica->follower->pull();
+    ASSERT_TRUE(taken.has_value()) << taken.error().message;
+    EXPECT_EQ(replica->database->head(), db().head());
+  }
+  expect_same(*replica->database, db().head());
+}
+
+TEST_F(BackupTest, AGenerationThatCameOfAgeIsContinued) {
+  ShipperOptions options = small_objects();
+  options.generation_age_ms = 100'000;
+  options.keep_ms = 1'000'000'000;
+  open();
+  commit_some(50);
+  new_shipper(options);
+  ship_all();
+  auto replica = restore();
+  ASSERT_TRUE(replica.has_value());
+  for (int i = 0; i < 5; ++i) {
+    clock_.pass_ms(100'000);
+    commit_some(50);
+    ship_all();
+    ASSERT_TRUE(replica->follower->pull().has_value());
+  }
+  EXPECT_GE(replica->follower->source().index()->generations.size(), 4U);
+  expect_same(*replica->database, db().head());
+  // Every moment since the first snapshot, whatever generation it is restored from.
+  for (int i = 0; i < 20; ++i) expect_restores(states_[50 + random_.below(states_.size() - 50)].point.stamp);
+}
+
+TEST_F(BackupTest, WhatIsOlderThanIsKeptIsRemoved) {
+  ShipperOptions options = small_objects();
+  options.generation_age_ms = 100'000;
+  options.keep_ms = 250'000;
+  open();
+  commit_some(50);
+  new_shipper(options);
+  ship_all();
+  for (int i = 0; i < 8; ++i) {
+    clock_.pass_ms(100'000);
+    commit_some(30);
+    ship_all();
+  }
+  clock_.pass_ms(100'000);
+  commit_some(1);
+  ship_all();
+  const auto restored = restore();
+  ASSERT_TRUE(restored.has_value());
+  const Index& index = *restored->follower->source().index();
+  EXPECT_LE(index.generations.size(), 5U);
+  EXPECT_LE(index.generations.front().began_ms, clock_.wall_ms() - options.keep_ms);
+  for (const auto& [key, bytes] : objects_->objects()) {
+    const bool known = std::ranges::any_of(
+        index.generations, [&](const Generation& one) { return key.starts_with(kPrefix + one.id + "/"); });
+    EXPECT_TRUE(known || key == std::string(kPrefix) + "backup.json") << key;
+  }
+  expect_restores(kv::TimeMs{clock_.wall_ms() - options.keep_ms});
+}
+
+TEST_F(BackupTest, HistoryThatIsGoneMakesANewGeneration) {
+  DatabaseOptions options = small_database();
+  options.retention = Retention::none();
+  open(options);
+  commit_some(100);
+  new_shipper();
+  ship_all();
+  // While it is held, nothing is dropped.
+  commit_some(100);
+  ASSERT_TRUE(db().compact().has_value());
+  ship_all();
+  EXPECT_EQ(restore()->follower->source().index()->generations.size(), 1U);
+  shipper().let_go(db());
+  commit_some(100);
+  ASSERT_TRUE(db().compact().has_value());
+  ship_all();
+  auto restored = restore();
+  ASSERT_TRUE(restored.has_value());
+  const Index& index = *restored->follower->source().index();
+  ASSERT_EQ(index.generations.size(), 2U);
+  EXPECT_FALSE(index.generations[1].continues);
+  expect_same(*restored->database, db().head());
+}
+
+TEST_F(BackupTest, AnImportMakesANewGeneration) {
+  open();
+  new_shipper();
+  ship_all();
+  const auto ingest = db().begin_ingest({.starts_history = true});
+  const Versionstamp stamp{77, 0};
+  ASSERT_TRUE(ingest->add("ukey", stamp, stored("value", 0)).has_value());
+  ASSERT_TRUE(ingest->publish({stamp, clock_.wall_ms()}).committed);
+  states_.push_back({{stamp, clock_.wall_ms()}, {{"ukey", stamp.hex() + stored("value", 0)}}});
+  ship_all();
+  expect_restores();
+  commit_some(10);
+  ship_all();
+  expect_restores();
+}
+
+TEST_F(BackupTest, ADatabaseOlderThanItsBackupMakesANewGeneration) {
+  open();
+  commit_some(30);
+  new_shipper();
+  ship_all();
+  database_.reset();
+  shipper_->release();
+  // As if the disk had been set back: another database under the same id.
+  TemporaryFolder other;
+  auto opened = Database::open(*engine_, other / "db", small_database());
+  ASSERT_TRUE(opened.has_value());
+  database_ = std::move(*opened);
+  states_ = {{}};
+  clock_.jump_wall_ms(-3'600'000);
+  commit_some(5);
+  new_shipper();
+  ship_all();
+  auto restored = restore();
+  ASSERT_TRUE(restored.has_value());
+  expect_same(*restored->database, db().head());
+  EXPECT_FALSE(restored->follower->source().index()->generations.back().continues);
+  restored = Restored();
+  database_.reset();
+}
+
+TEST_F(BackupTest, OneServerWrites) {
+  open();
+  commit_some(10);
+  new_shipper();
+  ship_all();
+  std::unique_ptr<Shipper> first = std::move(shipper_);
+  // A copy of the store takes over, and the first one stops.
+  new_shipper();
+  commit_some(10);
+  ship_all();
+  commit_some(10);
+  const auto before = objects_->objects().size();
+  first->run(db());
+  EXPECT_EQ(first->status().state, ShipperState::kFailed);
+  EXPECT_NE(first->status().message.find("copy of its store"), std::string::npos) << first->status().message;
+  EXPECT_FALSE(first->due(db()));
+  EXPECT_LE(objects_->objects().size(), before + 1);
+  ship_all();
+  // Another server does not get in at all.
+  new_shipper(small_objects(), "store-2");
+  shipper().run(db());
+  EXPECT_EQ(shipper().status().state, ShipperState::kFailed);
+  EXPECT_NE(shipper().status().message.find("store-1"), std::string::npos) << shipper().status().message;
+  expect_restores();
+}
+
+TEST_F(BackupTest, WhatIsNotOursIsLeftAlone) {
+  open();
+  commit_some(10);
+  objects_->set_objects({{std::string(kPrefix) + "holiday.jpg", "x"}});
+  new_shipper();
+  shipper().run(db());
+  EXPECT_EQ(shipper().status().state, ShipperState::kFailed);
+  EXPECT_NE(shipper().status().message.find("holiday.jpg"), std::string::npos);
+  EXPECT_EQ(objects_->objects().size(), 1U);
+
+  Index index;
+  index.database = "another";
+  index.writer = {"store-1", "s", 0};
+  const std::string key = std::string(kPrefix) + "backup.json";
+  objects_->set_objects({{key, encode(index)}});
+  new_shipper();
+  shipper().run(db());
+  EXPECT_NE(shipper().status().message.find("of another database"), std::string::npos);
+  objects_->set_objects({{key, R"({"format": 2})"}});
+  new_shipper();
+  shipper().run(db());
+  EXPECT_NE(shipper().status().message.find("newer version"), std::string::npos)
+      << shipper().status().message;
+  EXPECT_EQ(objects_->objects().size(), 1U);
+}
+
+TEST_F(BackupTest, ARemovedBackupIsBegunAgain) {
+  open();
+  commit_some(30);
+  new_shipper();
+  ship_all();
+  objects_->set_objects({});
+  commit_some(30);
+  ship_all();
+  expect_restores();
+}
+
+// The server dies at each of its requests in turn, heard or unheard; what was called shipped can be restored,
+// and another run completes the backup.
+TEST_F(BackupTest, DyingAtAnyRequest) {
+  using Fate = MemoryObjectStore::Fate;
+  for (const Fate last : {Fate::kRefused, Fate::kUnheard}) {
+    bool reached = true;
+    for (uint64_t k = 1; reached; ++k) {
+      SCOPED_TRACE(k);
+      objects_->set_objects({});
+      objects_->fate = nullptr;
+      shipper_.reset();
+      database_.reset();
+      std::filesystem::remove_all(folder_ / "db");
+      states_ = {{}};
+      open();
+      commit_some(40);
+      ShipperOptions options = small_objects();
+      options.generation_age_ms = 50'000;
+      options.keep_ms = 120'000;
+      new_shipper(options);
+      uint64_t left = k;
+      objects_->fate = [&](const std::string&, const std::string&) {
+        if (left == 0) return Fate::kRefused;
+        return --left == 0 ? last : Fate::kDone;
+      };
+      for (int i = 0; i < 60 && left > 0; ++i) {
+        round();
+        clock_.pass_ms(5000);
+        if (i % 2 == 0) commit_some(3);
+      }
+      reached = left == 0;
+      const Versionstamp shipped = shipper().status().shipped.stamp;
+      objects_->fate = nullptr;
+      if (shipper().status().state == ShipperState::kActive) {
+        auto restored = restore();
+        ASSERT_TRUE(restored.has_value()) << restored.error().message;
+        EXPECT_GE(restored->database->head(), shipped);
+        ASSERT_NO_FATAL_FAILURE(expect_same(*restored->database, restored->database->head()));
+      }
+      if (random_.one_in(2)) open();
+      new_shipper(options);
+      commit_some(3);
+      ASSERT_NO_FATAL_FAILURE(ship_all());
+      auto restored = restore();
+      ASSERT_TRUE(restored.has_value()) << restored.error().message;
+      ASSERT_EQ(restored->database->head(), db().head());
+      ASSERT_NO_FATAL_FAILURE(expect_same(*restored->database, db().head()));
+      if (::testing::Test::HasFailure()) return;
+    }
+  }
+}
+
+class BackupPropertyTest : public BackupTest, public ::testing::WithParamInterface<uint64_t> {};
+
+// A store that fails now and then, a server that is killed now and then, and a replica of which the same is
+// true.
+TEST_P(BackupPropertyTest, EveryShippedStateIsRestored) {
+  using Fate = MemoryObjectStore::Fate;
+  random_ = Random(GetParam());
+  Random faults(GetParam() + 1000);
+  Mutex mutex;
+  bool failing = false;
+  objects_->fate = [&](const std::string&, const std::string&) {
+    MutexLock lock(mutex);
+    if (!failing || !faults.one_in(6)) return Fate::kDone;
+    return faults.one_in(2) ? Fate::kRefused : Fate::kUnheard;
+  };
+  DatabaseOptions options = small_database();
+  if (random_.one_in(3)) options.retention = Retention::none();
+  ShipperOptions shipping = small_objects();
+  shipping.generation_age_ms = 200'000;
+  shipping.keep_ms = 700'000;
+  open(options);
+  new_shipper(shipping);
+  std::optional<Restored> replica;
+  for (int i = 0; i < 150; ++i) {
+    {
+      MutexLock lock(mutex);
+      failing = random_.one_in(3);
+    }
+    if (random_.one_in(2)) commit_some(static_cast<int>(random_.below(15)));
+    clock_.pass_ms(static_cast<int64_t>(random_.below(4000)));
+    for (uint64_t r = random_.below(4); r > 0; --r) round();
+    if (random_.one_in(25)) new_shipper(shipping);
+    if (random_.one_in(30)) open(options);
+    if (random_.one_in(40)) {
+      ASSERT_TRUE(db().compact().has_value());
+    }
+    if (random_.one_in(40)) shipper().let_go(db());
+    {
+      MutexLock lock(mutex);
+      failing = false;
+    }
+    if (random_.one_in(10) && shipper().status().state == ShipperState::kActive) {
+      const Versionstamp shipped = shipper().status().shipped.stamp;
+      auto restored = restore();
+      ASSERT_TRUE(restored.has_value()) << restored.error().message;
+      EXPECT_GE(restored->database->head(), shipped);
+      ASSERT_NO_FATAL_FAILURE(expect_same(*restored->database, restored->database->head()));
+    }
+    if (replica && random_.one_in(3)) {
+      if (const auto taken = replica->follower->pull(); taken)
+        ASSERT_NO_FATAL_FAILURE(expect_same(*replica->database, replica->database->head()));
+      else
+        replica.reset();
+    } else if (!replica && random_.one_in(6)) {
+      if (auto begun = restore()) replica = std::move(*begun);
+    }
+  }
+  ASSERT_NO_FATAL_FAILURE(ship_all());
+  auto restored = restore();
+  ASSERT_TRUE(restored.has_value()) << restored.error().message;
+  ASSERT_EQ(restored->database->head(), db().head());
+  ASSERT_NO_FATAL_FAILURE(expect_same(*restored->database, db().head()));
+}
+
+INSTANTIATE_TEST_SUITE_P(Seeds, BackupPropertyTest, ::testing::Range<uint64_t>(1, 13));
+
+}  // namespace
+}  // namespace tidemark::backup

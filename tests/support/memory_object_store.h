@@ -1,0 +1,58 @@
+// A store of objects in memory, whose operations can be made to fail.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <string>
+
+#include "engine/io/sync.h"
+#include "server/backup/object_store.h"
+
+namespace tidemark {
+
+class MemoryObjectStore final : public backup::ObjectStore {
+ public:
+  // What becomes of an operation.
+  enum class Fate {
+    kDone,
+    kRefused,  // kUnavailable, and nothing has happened
+    kUnheard,  // kUnavailable, and it has happened
+  };
+  // Asked before each operation: its name ("put", "get", "list", "remove"), and the key.
+  std::function<Fate(const std::string& operation, const std::string& key)> fate;
+  bool knows_conditions = true;
+
+  Result<std::string> put(std::string_view key, std::string_view bytes,
+                          const backup::PutCondition& condition) override;
+  Result<std::optional<backup::Object>> get_if_changed(std::string_view key, std::string_view known_tag,
+                                                       uint64_t max_bytes) override;
+  Result<backup::ObjectPage> list(std::string_view prefix, std::string_view start_after,
+                                  int max_keys) override;
+  Result<std::vector<std::string>> list_folders(std::string_view prefix) override;
+  Status remove(std::string_view key) override;
+  void cancel() override {}
+  std::string describe() const override { return "memory:"; }
+
+  std::map<std::string, std::string> objects() const {
+    MutexLock lock(mutex_);
+    return objects_;
+  }
+  void set_objects(std::map<std::string, std::string> objects) {
+    MutexLock lock(mutex_);
+    objects_ = std::move(objects);
+  }
+  uint64_t operations() const {
+    MutexLock lock(mutex_);
+    return operations_;
+  }
+
+ private:
+  Fate decide(const std::string& operation, std::string_view key);
+  static std::string tag_of(const std::string& bytes);
+
+  mutable Mutex mutex_;
+  std::map<std::string, std::string> objects_ TM_GUARDED_BY(mutex_);
+  uint64_t operations_ TM_GUARDED_BY(mutex_) = 0;
+};
+
+}  // namespace tidemark
