@@ -127,6 +127,10 @@ class DatabaseImpl final : public Database, private WadingObserver {
   uint8_t epoch() const override { return pipeline_.epoch(); }
   Versionstamp head() const override { return pipeline_.head().stamp; }
   int64_t head_timestamp_ms() const override { return pipeline_.head().timestamp_ms; }
+  Versionstamp durable() const override { return pipeline_.durable(); }
+  void release(Versionstamp up_to) override { pipeline_.release(up_to); }
+  void set_gate_open(bool open) override { pipeline_.set_gate_open(open); }
+  void set_durable_hook(std::function<void()> hook) override { pipeline_.set_durable_hook(std::move(hook)); }
   Versionstamp horizon() const override { return snapshots_->horizon(); }
 
   void submit(CommitRequest& request) override { pipeline_.submit(request); }
@@ -143,7 +147,8 @@ class DatabaseImpl final : public Database, private WadingObserver {
     return history().visit(from, to, visitor);
   }
   Status visit_writes(Versionstamp from, Versionstamp to, WriteVisitor& visitor) const override {
-    return history().visit_writes(from, to, visitor);
+    const Versionstamp at = durable();
+    return CommitHistory(*versions_, at).visit_writes(from, to, visitor);
   }
   Status visit_commits(
       Versionstamp from, Versionstamp to,
@@ -199,6 +204,8 @@ class DatabaseImpl final : public Database, private WadingObserver {
     pipeline_.set_epoch(epoch);
     return {};
   }
+
+  void refuse_commits(const std::string& why) override { pipeline_.refuse({ErrorCode::kReadOnly, why}); }
 
   void set_retention(const Retention& retention) override { background_.set_retention(retention); }
   void set_history_max_bytes(std::optional<uint64_t> max_bytes) override {

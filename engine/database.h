@@ -140,6 +140,17 @@ class Database {
   virtual Versionstamp head() const = 0;
   // The commit timestamp of head, 0 if there never was a commit.
   virtual int64_t head_timestamp_ms() const = 0;
+  // The newest commit that is durable here, above head while it waits for release(). See
+  // DatabaseOptions::gated.
+  virtual Versionstamp durable() const = 0;
+  // Commits up to there become head and are answered. Any thread.
+  virtual void release(Versionstamp up_to) = 0;
+  // From now on, or no longer, all are released at once.
+  virtual void set_gate_open(bool open) = 0;
+  // `hook` is called after commits have become durable that wait for release(), on a thread that commits; it
+  // must be short. Null: no longer; when this returns the one before is not being called.
+  virtual void set_durable_hook(std::function<void()> hook) = 0;
+
   // The oldest versionstamp that can still be read.
   virtual Versionstamp horizon() const = 0;
 
@@ -159,7 +170,7 @@ class Database {
   virtual Result<CommitPoint> last_commit(Versionstamp stamp, int64_t timestamp_ms) const = 0;
   // Commits above `from` up to `to`, the oldest first. REQUIRES: from >= horizon(), or some may be missing.
   virtual Status visit_history(Versionstamp from, Versionstamp to, HistoryVisitor& visitor) const = 0;
-  // The same, with what they wrote. REQUIRES: `from` is pinned.
+  // The same, with what they wrote, up to durable(). REQUIRES: `from` is pinned.
   virtual Status visit_writes(Versionstamp from, Versionstamp to, WriteVisitor& visitor) const = 0;
   // The same, the newest first and without their writes, until `visit` gives false.
   virtual Status visit_commits(
@@ -189,6 +200,9 @@ class Database {
   // (CommitRequest::given): an epoch of its own begins. kInvalidArgument if none is left. REQUIRES: no commit
   // is under way.
   virtual Status begin_line() = 0;
+  // Takes no more commits until it is reopened: kReadOnly, with this sentence. Those that were taken are
+  // finished.
+  virtual void refuse_commits(const std::string& why) = 0;
 
   virtual void set_retention(const Retention& retention) = 0;
   // The ceiling on history segments, in bytes; nothing: none. When it is exceeded the horizon moves, and what

@@ -47,6 +47,10 @@ struct DatabaseOptions {
   Retention retention;                        // may be changed later by set_retention
   std::optional<uint64_t> history_max_bytes;  // ceiling on history segments; the oldest goes first
   Durability durability = Durability::kSynced;
+  // Commits become head, and are answered, only when Database::release() says so: somebody makes them safe
+  // elsewhere first. At most so many bytes of them wait; then others are refused with kUnavailable.
+  bool gated = false;
+  uint64_t gated_bytes_max = uint64_t{64} << 20;
 
   uint64_t memtable_bytes = uint64_t{64} << 20;  // a memtable is flushed at this size
   int max_frozen_memtables = 2;                  // waiting for their flush, before writers are held

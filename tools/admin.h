@@ -25,6 +25,11 @@
 //   import.sqlite {file, database?}               what was taken (transfer_commands.cc)
 //   export.sqlite {file, database?, at?}          what was written; at: a versionstamp
 //   stats        {database?}                      what is in it (report_commands.cc)
+//   backup.status {database?}                     {served, databases: [how each is backed up...]}
+//   backup.enable {database?, target?}            {database, where...}, once every right that is needed was tried
+//   backup.disable {database?}                    {database}
+//   promote      {}                               of a server that follows a backup: {versionstamp, time,
+//                                                 generation, epoch}
 //
 // a database: {id, name, state, url, createdAt, deletedAt?, purgeAfter?}; state is creating, ready, deleted
 // or purging. a token: {id, label, databases ("all" or [{id, name?}...]), readOnly, createdAt}. Times are RFC
@@ -40,12 +45,22 @@
 
 namespace tidemark::tools {
 
+class BackupDriver;
+class Replica;
+
+// What there is besides the store while it is being served. All may be null, and must outlive the Admin.
+struct AdminParts {
+  BackupDriver* backups = nullptr;
+  Replica* replica = nullptr;
+};
+
 // Any thread; blocks on the disk.
 class Admin {
  public:
   // `base_url`: what clients reach the server by, without a slash at the end; empty if the store is not being
   // served: then URLs are paths. `host` must outlive it.
-  Admin(host::Host& host, std::string base_url) : host_(host), base_url_(std::move(base_url)) {}
+  Admin(host::Host& host, std::string base_url, const AdminParts& parts = {})
+      : host_(host), base_url_(std::move(base_url)), parts_(parts) {}
 
   // `arguments` and the result are the text of JSON objects. Errors are sentences for people:
   // kInvalidArgument and kNotFound for what the caller may mend, others for what failed. Some commands give
@@ -55,6 +70,7 @@ class Admin {
  private:
   host::Host& host_;
   const std::string base_url_;
+  const AdminParts parts_;
 };
 
 }  // namespace tidemark::tools

@@ -14,9 +14,14 @@
 
 namespace tidemark::tools {
 
+class BackupDriver;
+class Replica;
+
 struct AdminContext {
   host::Host& host;
   const std::string& base_url;
+  BackupDriver* backups;  // null if the store is not being served
+  Replica* replica;       // null if it follows no backup
   LineSink& lines;
 };
 
@@ -33,6 +38,8 @@ std::span<const AdminCommand> dump_commands();
 std::span<const AdminCommand> transfer_commands();
 // stats
 std::span<const AdminCommand> report_commands();
+// backup.*
+std::span<const AdminCommand> backup_commands();
 // pitr.*, compact
 std::span<const AdminCommand> pitr_commands();
 
@@ -40,6 +47,8 @@ std::span<const AdminCommand> pitr_commands();
 // caller lets go of it before the command ends.
 Result<host::DatabaseRef> open_database(const AdminContext& context, CommandArguments& arguments);
 
+// kReadOnly, with what to do, if the database follows a backup: then it takes no writes of its own.
+Status check_own(const Database& database);
 // kNoSpace when the store has reached the size that it may have.
 Status check_room(const host::Host& host);
 // What a moment that means the same everywhere (kv::parse_moment()) is in a database. kInvalidArgument,

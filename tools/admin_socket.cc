@@ -215,9 +215,10 @@ class Session {
 }  // namespace
 
 struct AdminServer::Impl {
-  Impl(host::Host& given, const std::string& data_dir, std::string base_url, LogSink sink)
+  Impl(host::Host& given, const std::string& data_dir, std::string base_url, const AdminParts& parts,
+       LogSink sink)
       : host(given),
-        admin(given, std::move(base_url)),
+        admin(given, std::move(base_url), parts),
         log(std::move(sink)),
         folder(data_dir),
         acceptor(context),
@@ -297,8 +298,9 @@ struct AdminServer::Impl {
 };
 
 Result<std::unique_ptr<AdminServer>> AdminServer::start(host::Host& host, const std::string& data_dir,
-                                                        std::string base_url, LogSink log) {
-  auto impl = std::make_unique<Impl>(host, data_dir, std::move(base_url), std::move(log));
+                                                        std::string base_url, const AdminParts& parts,
+                                                        LogSink log) {
+  auto impl = std::make_unique<Impl>(host, data_dir, std::move(base_url), parts, std::move(log));
   TM_TRY(impl->listen(data_dir));
   impl->accept();
   impl->maintain_later();

@@ -26,7 +26,8 @@ class AdminServer {
   // Replaces a socket that an earlier server left behind. REQUIRES: `host` holds the store in `data_dir`, and
   // outlives it.
   static Result<std::unique_ptr<AdminServer>> start(host::Host& host, const std::string& data_dir,
-                                                    std::string base_url, LogSink log);
+                                                    std::string base_url, const AdminParts& parts,
+                                                    LogSink log);
   // Finishes the commands under way (those that give lines give up), and removes the socket.
   ~AdminServer();
 

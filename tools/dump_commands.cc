@@ -56,6 +56,7 @@ Answer load_batch(const AdminContext& context, CommandArguments& arguments) {
   const bool begins = arguments.flag("begins");
   TM_ASSIGN(const host::DatabaseRef database, open_database(context, arguments));
   TM_TRY(arguments.finish());
+  TM_TRY(check_own(database->database()));
   TM_TRY(check_room(context.host));
   TM_ASSIGN(const dump::LoadedBatch loaded, dump::load_batch(database->store(), lines, first_line, begins));
   json::object out = describe(loaded.counts);

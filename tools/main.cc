@@ -7,6 +7,7 @@
 
 #include "engine/base/mutant.h"
 #include "tools/admin_command.h"
+#include "tools/backup_command.h"
 #include "tools/dump_command.h"
 #include "tools/fsck_command.h"
 #include "tools/load_command.h"
@@ -46,6 +47,8 @@ int run(int argc, char** argv) {
   ServeArguments arguments;
   CLI::App* const serve = add_serve_command(app, arguments);
   AdminArguments admin_arguments;
+  BackupArguments backup_arguments;
+  add_backup_commands(app, backup_arguments);
   add_admin_commands(app, admin_arguments);
   PitrArguments pitr_arguments;
   add_pitr_commands(app, pitr_arguments);
@@ -68,11 +71,12 @@ int run(int argc, char** argv) {
   // The folder may stand before the command, too.
   if (app.count("--data-dir") > 0) {
     for (std::string* dir :
-         {&admin_arguments.data_dir, &pitr_arguments.data_dir, &dump_arguments.data_dir,
+         {&admin_arguments.data_dir, &backup_arguments.data_dir, &pitr_arguments.data_dir, &dump_arguments.data_dir,
           &load_arguments.data_dir, &transfer_arguments.data_dir, &fsck_arguments.data_dir})
       if (dir->empty()) *dir = arguments.data_dir;
   }
   if (!admin_arguments.command.empty()) return print(run_admin_command(admin_arguments));
+  if (!backup_arguments.command.empty()) return print(run_backup_command(backup_arguments));
   if (!transfer_arguments.command.empty()) return print(run_transfer_command(transfer_arguments));
   if (load_arguments.chosen) return print(run_load_command(load_arguments));
   if (fsck_arguments.chosen) return run_fsck_command(fsck_arguments);

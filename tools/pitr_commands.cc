@@ -172,6 +172,7 @@ Answer rewind_database(const AdminContext& context, CommandArguments& arguments)
   TM_TRY(arguments.finish());
   if (context.host.read_only() && !options.dry_run)
     return fail(ErrorCode::kReadOnly, "the store is served read-only, so it cannot be rewound");
+  if (!options.dry_run) TM_TRY(check_own(hosted->database()));
   TM_ASSIGN(const kv::Moment target, resolve_moment(context, hosted->database(), moment_text));
   options.progress = [&](uint64_t keys) {
     return context.lines.progress(std::to_string(keys) + " keys looked at");

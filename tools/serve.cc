@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/signal_set.hpp>
 #include <boost/asio/steady_timer.hpp>
@@ -19,6 +20,7 @@
 #include <cstdlib>
 #include <functional>
 #include <memory>
+#include <thread>
 #include <utility>
 
 #include "engine/database.h"
@@ -26,6 +28,10 @@
 #include "server/host/host.h"
 #include "server/http/listener.h"
 #include "tools/admin_socket.h"
+#include "tools/admin_commands.h"
+#include "tools/backup_driver.h"
+#include "tools/backup_location.h"
+#include "tools/replica.h"
 #include "tools/health.h"
 #include "tools/http_handler.h"
 #include "tools/log.h"
@@ -52,7 +58,10 @@ host::HostOptions host_options(const ServeOptions& options, const LogSink& log) 
   out.database.retention = options.retention;
   out.database.history_max_bytes = options.history_max_bytes;
   out.max_disk_bytes = options.max_disk_bytes;
+  out.database.gated = options.gated;
   out.max_open_databases = options.max_open_databases;
+  // What a primary has committed at once is repeated at once.
+  if (options.sync_target) out.database.max_transaction_bytes = backup::kMaxObjectBytes;
   out.database.max_transaction_bytes =
       std::max(out.database.max_transaction_bytes,
                options.limits.max_transaction_bytes + options.limits.max_mutations * kWriteFramingBytes);
@@ -153,6 +162,38 @@ int wait_for_signal(boost::asio::io_context& context, boost::asio::signal_set& s
   return received;
 }
 
+// A replica is up to date before it listens. A signal meanwhile ends that.
+Result<std::unique_ptr<Replica>> follow(host::Host& host, const ServeOptions& options,
+                                        boost::asio::io_context& context, boost::asio::signal_set& signals,
+                                        const LogSink& log) {
+  TM_ASSIGN(const auto store, open_object_store(host.engine(), *options.sync_target, log));
+  std::atomic<bool> cancelled{false};
+  signals.async_wait([&](const boost::system::error_code& error, int) {
+    if (error) return;
+    cancelled = true;
+    store->cancel();
+  });
+  // Only for as long as this takes.
+  std::thread waiter([&context] { context.run(); });
+  auto replica = Replica::start(host, store, {*options.sync_target, options.sync_interval_us, log},
+                                [&cancelled] { return cancelled.load(); });
+  signals.cancel();
+  waiter.join();
+  context.restart();
+  return replica;
+}
+
+// A database that follows a backup would stop doing so at its first write.
+Status check_all_own(host::Host& host) {
+  for (const host::DatabaseRef& database : host.opened()) {
+    if (const Status own = check_own(database->database()); !own)
+      return fail(own.error().code, "the database '" + database->name() + "' belongs to a replica: serve it with "
+                                    "--sync-from-s3 as before (then tidemark promote makes it a primary), or "
+                                    "with --read-only");
+  }
+  return {};
+}
+
 }  // namespace
 
 int serve(const ServeOptions& options) {
@@ -194,6 +235,18 @@ int serve(const ServeOptions& options) {
   if (!host) return fail_start(host.error().message);
   if (needs_stored_tokens && (*host)->tokens().empty()) return fail_start(kTokenNeeded);
   (*host)->maintain();
+  std::unique_ptr<Replica> replica;
+  if (options.sync_target) {
+    auto followed = follow(**host, options, signal_context, signals, log);
+    if (!followed) return fail_start(followed.error().message);
+    replica = std::move(*followed);
+  } else if (const Status own = check_all_own(**host); !own && !options.read_only) {
+    return fail_start(own.error().message);
+  }
+  BackupDriver backups(**host, {options.backup_target, options.shipper, options.gated, log});
+  if (const Status usable = backups.check(); !usable)
+    return fail_start("the backup to " + backup::describe(*options.backup_target) +
+                      " cannot begin: " + usable.error().message);
 
   connect::ServiceOptions service_options;
   service_options.public_url = options.public_url;
@@ -221,7 +274,7 @@ int serve(const ServeOptions& options) {
   const std::string url = !options.public_url.empty()
                               ? options.public_url
                               : (tls ? "https://" : "http://") + (*listener)->address();
-  Result<std::unique_ptr<AdminServer>> admin = AdminServer::start(**host, options.data_dir, url, log);
+  Result<std::unique_ptr<AdminServer>> admin = AdminServer::start(**host, options.data_dir, url, {&backups, replica.get()}, log);
   if (!admin) return fail_start(admin.error().message);
   (*listener)->start();
   const std::string& address = (*listener)->address();
@@ -239,8 +292,11 @@ int serve(const ServeOptions& options) {
   }
   log(LogLevel::kInfo, std::string("Listening on ") + (tls ? "https://" : "http://") + address);
 
-  const int signal = wait_for_signal(signal_context, signals, [&host, &options] {
-    if (!options.read_only) (*host)->poll();
+  const int signal = wait_for_signal(signal_context, signals, [&host, &replica, &backups] {
+    if (replica) replica->poll();
+    if ((*host)->read_only()) return;
+    backups.poll();
+    (*host)->poll();
   });
   health.begin_stopping();
   log(LogLevel::kInfo, std::string("stopping on ") + signal_name(signal));
@@ -259,6 +315,9 @@ int serve(const ServeOptions& options) {
   }
   operator_listener->reset();
   listener->reset();
+  if (replica) replica->stop();
+  replica.reset();
+  backups.stop(left_us());
   if (const Status closed = (*host)->close(); !closed) {
     log(LogLevel::kError, "the store did not close cleanly: " + closed.error().message);
     return 1;

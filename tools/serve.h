@@ -7,6 +7,8 @@
 #include <vector>
 
 #include "engine/options.h"
+#include "server/backup/shipper.h"
+#include "server/backup/target.h"
 #include "server/kv/request_limits.h"
 #include "tools/log.h"
 
@@ -24,6 +26,11 @@ struct ServeOptions {
   std::optional<uint64_t> history_max_bytes;
   std::optional<uint64_t> max_disk_bytes;
   bool read_only = false;
+  std::optional<backup::Target> backup_target;  // of every database that says nothing else
+  backup::ShipperOptions shipper;
+  bool gated = false;  // commits count when they are in the backup
+  std::optional<backup::Target> sync_target;  // what is followed, read-only
+  int64_t sync_interval_us = 0;
   uint64_t max_open_databases = 0;
   uint64_t block_cache_bytes = EngineOptions{}.block_cache_bytes;
   kv::Limits limits;

@@ -67,6 +67,43 @@ void check_limits(const ServeArguments& arguments, Settings& settings, kv::Limit
   }
 }
 
+void check_backup(const ServeArguments& arguments, Settings& settings, ServeOptions& options) {
+  const auto take_us = [&](const char* setting, const std::string& text, int64_t& us) {
+    int64_t ms = us / 1000;
+    settings.take(setting, parse_duration_ms(text), ms);
+    us = ms * 1000;
+  };
+  take_us("backup-interval", arguments.backup_interval, options.shipper.interval_us);
+  settings.take("backup-generation-age", parse_duration_ms(arguments.backup_generation_age),
+                options.shipper.generation_age_ms);
+  settings.take("backup-keep", parse_duration_ms(arguments.backup_keep), options.shipper.keep_ms);
+  take_us("sync-interval", arguments.sync_interval, options.sync_interval_us);
+  if (arguments.durability != "synced" && arguments.durability != "backup")
+    settings.refuse("durability",
+                    {ErrorCode::kInvalidArgument, "must be synced or backup, not '" + arguments.durability + "'"});
+  options.gated = options.shipper.immediate = arguments.durability == "backup";
+  const bool syncs = arguments.sync_from_s3 || !arguments.sync_from.empty();
+  const bool backs_up = arguments.backup_to_s3 || !arguments.backup.url.empty();
+  if (syncs && backs_up)
+    return settings.refuse("a replica writes no backup: --sync-from-s3 and --backup-to-s3 exclude each other");
+  if (options.gated && !backs_up)
+    return settings.refuse("--durability backup needs --backup-to or --backup-to-s3 beside it");
+  const bool from_s3 = arguments.sync_from_s3 || arguments.backup_to_s3;
+  if (!from_s3 && !arguments.backup.s3_bucket.empty() && !syncs && !backs_up)
+    return settings.refuse("--s3-bucket needs --backup-to-s3 or --sync-from-s3 beside it");
+  BackupLocation location;
+  if (from_s3) location = arguments.backup;
+  location.url = syncs ? arguments.sync_from : arguments.backup.url;
+  auto target = parse_location(location, syncs ? "--sync-from" : "--backup-to");
+  if (!target)
+    settings.refuse(target.error());
+  else if (from_s3 && !*target)
+    settings.refuse(std::string(syncs ? "--sync-from-s3" : "--backup-to-s3") + " needs --s3-bucket beside it");
+  else
+    (syncs ? options.sync_target : options.backup_target) = std::move(*target);
+  options.read_only = options.read_only || syncs;
+}
+
 }  // namespace
 
 CLI::App* add_serve_command(CLI::App& app, ServeArguments& arguments) {
@@ -100,6 +137,23 @@ CLI::App* add_serve_command(CLI::App& app, ServeArguments& arguments) {
       "Keys and values of one atomic write together; at most 64MiB");
   add("--max-checks", arguments.max_checks, kCountType, "Checks in one atomic write; at most 65535");
   serve->add_flag("--read-only", arguments.read_only, "Refuse writes; reads and watches work");
+  add("--backup-to", arguments.backup.url, "URL",
+      "Back all databases up to s3://BUCKET/PREFIX/[?endpoint=URL&region=REGION] or file:///PATH/, each below "
+      "its id");
+  serve->add_flag("--backup-to-s3", arguments.backup_to_s3,
+                  "The same, to the bucket that the --s3 options name");
+  add_s3_options(*serve, arguments.backup);
+  add("--durability", arguments.durability, "WHEN",
+      "A commit is answered when it is on this disk ('synced'), or in the backup as well ('backup')");
+  add("--backup-interval", arguments.backup_interval, "DURATION",
+      "Between two writes of one database's log, as long as they are small");
+  add("--backup-generation-age", arguments.backup_generation_age, "DURATION",
+      "After which a backup begins anew with a snapshot, so that old parts of it can be removed");
+  add("--backup-keep", arguments.backup_keep, "DURATION", "How far back a backup can be restored, at least");
+  serve->add_flag("--sync-from-s3", arguments.sync_from_s3,
+                  "Be a read-only replica of the backup that the --s3 options name, and follow it");
+  add("--sync-from", arguments.sync_from, "URL", "The same, of the backup at this s3:// or file:// URL");
+  add("--sync-interval", arguments.sync_interval, "DURATION", "Between two looks of a replica at the backup");
   add("--public-url", arguments.public_url, "URL",
       "What clients reach this server by, if it stands behind a proxy: https://kv.example.org");
   add("--tls-cert", arguments.tls_cert, "FILE",
@@ -157,6 +211,7 @@ ServeOptions check_serve_arguments(const ServeArguments& arguments, Settings& se
   options.tls_chain_path = arguments.tls_cert;
   options.tls_key_path = arguments.tls_key;
   options.read_only = arguments.read_only;
+  check_backup(arguments, settings, options);
   if (arguments.metrics_address != "off")
     settings.take("metrics-addr", parse_address(arguments.metrics_address), options.metrics_address);
   options.metrics_address_is_default = settings.origin("metrics-addr") == Origin::kDefault;

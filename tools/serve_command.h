@@ -5,6 +5,7 @@
 #include <memory>
 #include <string>
 
+#include "tools/backup_location.h"
 #include "tools/serve.h"
 #include "tools/settings.h"
 
@@ -28,6 +29,15 @@ struct ServeArguments {
   std::string tls_cert;
   std::string tls_key;
   bool read_only = false;
+  bool backup_to_s3 = false;
+  BackupLocation backup;
+  std::string durability = "synced";
+  std::string backup_interval = "1s";
+  std::string backup_generation_age = "7d";
+  std::string backup_keep = "30d";
+  bool sync_from_s3 = false;
+  std::string sync_from;
+  std::string sync_interval = "1s";
   std::string metrics_address = "127.0.0.1:9464";
   std::string log_format = "text";
   std::string log_level = "info";

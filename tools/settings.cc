@@ -26,7 +26,10 @@ struct OwnName {
   const char* environment;
 };
 // Known from denokv.
-constexpr std::array<OwnName, 1> kOwnNames = {{{"access-token", "DENO_KV_ACCESS_TOKEN"}}};
+constexpr std::array<OwnName, 4> kOwnNames = {{{"access-token", "DENO_KV_ACCESS_TOKEN"},
+                                               {"s3-bucket", "DENO_KV_S3_BUCKET"},
+                                               {"s3-prefix", "DENO_KV_S3_PREFIX"},
+                                               {"s3-endpoint", "DENO_KV_S3_ENDPOINT"}}};
 
 // Names the file, and is not in it.
 constexpr char kConfig[] = "config";

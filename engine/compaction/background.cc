@@ -99,13 +99,14 @@ Versionstamp Background::move_horizon(const ManifestState& state, Versionstamp f
                                      " bytes; the oldest is dropped, before its retention is over");
     }
   }
-  return snapshots_.advance(std::min(to, flushed));
+  // Of a gated database segments may hold what is not head yet.
+  return snapshots_.advance(std::min({to, flushed, pipeline_->head().stamp}));
 }
 
 // A memtable is frozen as soon as its last commit is validated; it may be flushed when that is durable.
 bool Background::flush_due() const {
   const auto state = versions_.acquire();
-  return !state->frozen.empty() && state->frozen.back()->last_stamp() <= pipeline_->head().stamp;
+  return !state->frozen.empty() && state->frozen.back()->last_stamp() <= pipeline_->durable();
 }
 
 Status Background::flush_oldest() {

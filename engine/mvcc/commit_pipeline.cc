@@ -45,6 +45,7 @@ CommitPipeline::CommitPipeline(Setup setup)
       wal_end_(wal_->end()),
       synced_wal_(wal_) {
   head_.set(setup.last);
+  durable_.set(setup.last);
   wal_bytes_ = wal_end_;
 }
 
@@ -59,13 +60,13 @@ void CommitPipeline::submit(CommitRequest& request) {
   request.waiter_ = nullptr;
   {
     MutexLock lock(mutex_);
-    if (!closing_ && !refused_) {
+    if (!closing_ && !refused_ && kept_bytes_ <= options_.gated_bytes_max) {
       push(request);
       // A task in the lane that has not got there yet will find it.
       if (may_validate() && tasks_ < (syncing_ ? 2 : 1)) hand_over();
       return;
     }
-    request.outcome_.status = std::unexpected<Error>(refused_ ? *refused_ : shut_down());
+    request.outcome_.status = std::unexpected<Error>(refusal());
   }
   request.done(request.outcome_);
 }
@@ -75,14 +76,20 @@ CommitOutcome CommitPipeline::commit(CommitRequest& request) {
   request.waiter_ = &signal;
   {
     MutexLock lock(mutex_);
-    if (closing_ || refused_) {
-      request.outcome_.status = std::unexpected<Error>(refused_ ? *refused_ : shut_down());
+    if (closing_ || refused_ || kept_bytes_ > options_.gated_bytes_max) {
+      request.outcome_.status = std::unexpected<Error>(refusal());
       return request.outcome_;
     }
     push(request);
   }
   drive(&signal);
   return std::move(request.outcome_);
+}
+
+Error CommitPipeline::refusal() const {
+  if (refused_) return *refused_;
+  if (closing_) return shut_down();
+  return {ErrorCode::kUnavailable, "commits wait to be made safe elsewhere, and no more fit beside them"};
 }
 
 bool CommitPipeline::may_validate() const {
@@ -447,7 +454,7 @@ bool CommitPipeline::sync_pending(const Signal* own) {
   }
   Status written = write_group(group);
   if (written && commits > 0) {
-    head_.set(group.back().last);
+    (options_.gated ? durable_ : head_).set(group.back().last);
     counters_.commits += commits;
     ++counters_.groups;
     counters_.group_commits.add(commits);
@@ -469,6 +476,7 @@ bool CommitPipeline::sync_pending(const Signal* own) {
     }
   };
   collect(group);
+  const Head::Value last = group.back().last;
   mutex_.lock();
   if (!written) {
     const Error& cause = written.error();
@@ -503,6 +511,16 @@ bool CommitPipeline::sync_pending(const Signal* own) {
   syncing_ = false;
   if (delay_us > 0 && !closing_) hold_back(delay_us);
   bool leaves = false;
+  const bool kept = written && options_.gated && !gate_open_;
+  if (written && options_.gated) {
+    keep({first, tail}, last, bytes, commits);
+    // One without commits may have seen nothing that waits.
+    first = take_released(gate_open_ ? Versionstamp::max() : head_.get().stamp).first;
+  } else if (!written) {
+    RequestList all = drop_kept(written.error().message);
+    all.append({first, tail});
+    first = all.first;
+  }
   for (CommitRequest* r = first; own != nullptr && r != nullptr && !leaves; r = r->next_)
     leaves = r->waiter_ == own;
   // Whoever leads the next group should start before this one's answers go out.
@@ -510,8 +528,70 @@ bool CommitPipeline::sync_pending(const Signal* own) {
   changed_.notify_all();
   mutex_.unlock();
   answer(first);
+  if (kept) {
+    MutexLock lock(hook_mutex_);
+    if (durable_hook_) durable_hook_();
+  }
   mutex_.lock();
   return leaves;
+}
+
+void CommitPipeline::RequestList::append(const RequestList& more) {
+  if (more.first == nullptr) return;
+  (first == nullptr ? first : tail->next_) = more.first;
+  tail = more.tail;
+}
+
+void CommitPipeline::keep(const RequestList& requests, const Head::Value& last, uint64_t bytes,
+                          uint64_t commits) {
+  kept_.push_back({requests, last, bytes, commits});
+  kept_bytes_ += bytes;
+}
+
+CommitPipeline::RequestList CommitPipeline::take_released(Versionstamp up_to) {
+  RequestList released;
+  while (!kept_.empty() && kept_.front().last.stamp <= up_to) {
+    if (kept_.front().commits > 0) head_.set(kept_.front().last);
+    kept_bytes_ -= kept_.front().bytes;
+    released.append(kept_.front().requests);
+    kept_.pop_front();
+  }
+  return released;
+}
+
+CommitPipeline::RequestList CommitPipeline::drop_kept(const std::string& cause) {
+  RequestList dropped;
+  for (const Kept& one : kept_) dropped.append(one.requests);
+  kept_.clear();
+  kept_bytes_ = 0;
+  for (CommitRequest* r = dropped.first; r != nullptr; r = r->next_) {
+    r->outcome_ = {};
+    r->outcome_.status =
+        fail(ErrorCode::kUnknownOutcome, "it is not known whether the commit will count: " + cause);
+  }
+  return dropped;
+}
+
+void CommitPipeline::release(Versionstamp up_to) {
+  RequestList released;
+  {
+    MutexLock lock(mutex_);
+    released = take_released(up_to);
+  }
+  answer(released.first);
+}
+
+void CommitPipeline::set_gate_open(bool open) {
+  {
+    MutexLock lock(mutex_);
+    gate_open_ = open;
+  }
+  if (open) release(Versionstamp::max());
+}
+
+void CommitPipeline::set_durable_hook(std::function<void()> hook) {
+  MutexLock lock(hook_mutex_);
+  durable_hook_ = std::move(hook);
 }
 
 void CommitPipeline::hold_back(int64_t us) {
@@ -567,6 +647,11 @@ void CommitPipeline::refuse(Error error) {
     queue_last_ = nullptr;
     for (CommitRequest* r = first; r != nullptr; r = r->next_)
       r->outcome_.status = std::unexpected<Error>(*refused_);
+    const RequestList kept = drop_kept(refused_->message);
+    if (kept.first != nullptr) {
+      kept.tail->next_ = first;
+      first = kept.first;
+    }
   }
   answer(first);
 }
@@ -593,6 +678,10 @@ Status CommitPipeline::close() {
     if (tasks_ == 0) hand_over();
     changed_.wait(mutex_);
   }
+  const RequestList kept = drop_kept("the database is being closed");
+  mutex_.unlock();
+  answer(kept.first);
+  mutex_.lock();
   if (refused_) return {};
   TM_TRY(synced_wal_->sync());
   std::string record(kRecordHeaderBytes, '\0');

@@ -9,6 +9,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <deque>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -78,6 +79,12 @@ class CommitPipeline {
   CommitOutcome ingest(IngestSource& source) TM_EXCLUDES(mutex_);
   Head::Value head() const { return head_.get(); }
 
+  // Of a gated database (DatabaseOptions::gated): as in database.h.
+  Versionstamp durable() const { return options_.gated ? durable_.get().stamp : head_.get().stamp; }
+  void release(Versionstamp up_to) TM_EXCLUDES(mutex_);
+  void set_gate_open(bool open) TM_EXCLUDES(mutex_);
+  void set_durable_hook(std::function<void()> hook) TM_EXCLUDES(hook_mutex_);
+
   // Freezes the active memtable if it holds anything, and waits until all in it is durable.
   Status freeze() TM_EXCLUDES(mutex_);
   // The next transaction is preceded by freezing the active memtable, if that holds anything.
@@ -103,6 +110,13 @@ class CommitPipeline {
   uint64_t wal_bytes() const { return wal_bytes_.load(std::memory_order_relaxed); }
 
  private:
+  // Requests in their order, linked by themselves.
+  struct RequestList {
+    CommitRequest* first = nullptr;
+    CommitRequest* tail = nullptr;
+    void append(const RequestList& more);
+  };
+
   // A WAL record in the making, and who is answered when it is durable.
   struct Batch {
     std::string record;
@@ -147,6 +161,15 @@ class CommitPipeline {
   Status write_group(std::vector<Batch>& group);
   static void attach(Batch& batch, CommitRequest& request);
   static void answer(CommitRequest* first);
+  // Why a request is not taken.
+  Error refusal() const TM_REQUIRES(mutex_);
+  // Keeps a durable group until it is released.
+  void keep(const RequestList& requests, const Head::Value& last, uint64_t bytes, uint64_t commits)
+      TM_REQUIRES(mutex_);
+  // What is kept up to there becomes head; gives the requests to be answered.
+  RequestList take_released(Versionstamp up_to) TM_REQUIRES(mutex_);
+  // What is kept can no longer be released: it ends with an unknown outcome. Gives the requests.
+  RequestList drop_kept(const std::string& cause) TM_REQUIRES(mutex_);
 
   const DatabaseOptions options_;
   Clock& clock_;
@@ -177,6 +200,20 @@ class CommitPipeline {
   bool freeze_wanted_ TM_GUARDED_BY(mutex_) = false;
   bool closing_ TM_GUARDED_BY(mutex_) = false;
   std::optional<Error> refused_ TM_GUARDED_BY(mutex_);
+
+  // Durable groups that wait to be released, in order.
+  struct Kept {
+    RequestList requests;
+    Head::Value last;
+    uint64_t bytes;
+    uint64_t commits;
+  };
+  std::deque<Kept> kept_ TM_GUARDED_BY(mutex_);
+  uint64_t kept_bytes_ TM_GUARDED_BY(mutex_) = 0;
+  bool gate_open_ TM_GUARDED_BY(mutex_) = false;
+  Head durable_;
+  Mutex hook_mutex_;
+  std::function<void()> durable_hook_ TM_GUARDED_BY(hook_mutex_);
 
   // The validator's.
   Head::Value last_;  // validated, not necessarily durable

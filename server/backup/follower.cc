@@ -83,13 +83,15 @@ void Follower::report() {
 }
 
 std::string Follower::mark_value() const {
-  return json::serialize(
-      json::object{{"source", mark_.source}, {"generation", mark_.generation}, {"log_key", mark_.log_key}});
+  return json::serialize(json::object{{"source", mark_.source},
+                                      {"generation", mark_.generation},
+                                      {"log_key", mark_.log_key},
+                                      {"line", database_.id().text()}});
 }
 
-Status Follower::load_mark() {
-  TM_ASSIGN(const auto found, database_.read()->get(mark_key()));
-  if (!found) return fail(ErrorCode::kConflict, "the database holds something that came from no backup");
+Result<std::optional<Follower::Mark>> Follower::read_mark(const Database& database) {
+  TM_ASSIGN(const auto found, database.read()->get(mark_key()));
+  if (!found) return std::nullopt;
   json::error_code error;
   const std::string_view bytes = found->bytes();
   const json::value value = json::parse({bytes.data(), bytes.size()}, error);
@@ -97,7 +99,19 @@ Status Follower::load_mark() {
     const json::value* member = error || !value.is_object() ? nullptr : value.get_object().if_contains(name);
     return member != nullptr && member->is_string() ? std::string(member->get_string()) : std::string();
   };
-  mark_ = {text("source"), text("generation"), text("log_key")};
+  if (text("line") != database.id().text()) return std::nullopt;
+  return Mark{text("source"), text("generation"), text("log_key")};
+}
+
+Result<std::string> Follower::followed_by(const Database& database) {
+  TM_ASSIGN(const std::optional<Mark> mark, read_mark(database));
+  return mark ? mark->source : std::string();
+}
+
+Status Follower::load_mark() {
+  TM_ASSIGN(const std::optional<Mark> mark, read_mark(database_));
+  if (!mark) return fail(ErrorCode::kConflict, "the database holds something that came from no backup");
+  mark_ = *mark;
   if (mark_.source == source_name()) return {};
   return fail(ErrorCode::kConflict, "the database follows the backup in " + mark_.source + ", not that in " +
                                         source_name() + ": name that one, or begin with an empty folder");
@@ -275,6 +289,7 @@ Status Follower::apply(std::vector<ReplayCommit>& commits) {
   if (commits.empty()) return {};
   commits.back().writes.push_back({mark_key(), mark_value()});
   TM_TRY(replay(database_, commits));
+  if (options_.applied) options_.applied(commits);
   progress_.commits += commits.size();
   report();
   return {};
@@ -305,6 +320,7 @@ Result<uint64_t> Follower::pull(const std::optional<kv::MomentName>& until) {
       progress_.bytes += fetched->bytes.size();
       TM_TRY(apply(commits));
       taken += commits.size();
+      passed_ = cut;
       if (!cut) continue;
       replay_ = LogReplay(commits.empty() ? before : commits.back().point);
       return taken;
@@ -316,6 +332,14 @@ Result<uint64_t> Follower::pull(const std::optional<kv::MomentName>& until) {
     TM_ASSIGN(const bool moved, next_generation());
     if (!moved) return taken;
   }
+}
+
+Status Follower::detach() {
+  TM_TRY(database_.begin_line());
+  return commit(database_, [](Transaction& t) -> Result<CommitRequest::Decision> {
+           t.erase(mark_key());
+           return CommitRequest::Decision::kCommit;
+         }).status;
 }
 
 Result<bool> Follower::next_generation() {

@@ -30,6 +30,8 @@ struct FollowerOptions {
   // For what does not fit in memory, and for what need not be read twice; exists, and is the follower's own.
   std::string scratch_folder;
   std::function<void(const FollowProgress&)> progress;  // may be empty
+  // What has become head in the database; may be empty.
+  std::function<void(const std::vector<ReplayCommit>&)> applied;
   LogSink log;
 };
 
@@ -37,6 +39,9 @@ struct FollowerOptions {
 // any size.
 class Follower {
  public:
+  // Which backup the database follows, for people; empty: none, and it may be written to.
+  static Result<std::string> followed_by(const Database& database);
+
   // Looks what the backup is. Neither engine nor database nor store may end before it.
   static Result<std::unique_ptr<Follower>> open(Engine& engine, Database& database, ObjectStore& store,
                                                 const std::string& prefix, const FollowerOptions& options);
@@ -53,21 +58,32 @@ class Follower {
   // again.
   Result<uint64_t> pull(const std::optional<kv::MomentName>& until = {});
 
-  const Source& source() const { return source_; }
-  const FollowProgress& progress() const { return progress_; }
-
- private:
   // Kept in the database: what it has taken, along with the commits themselves.
   struct Mark {
     std::string source;      // the backup
     std::string generation;  // id
     std::string log_key;     // the last object of its log that was taken; empty: none
   };
+  const Mark& mark() const { return mark_; }
 
+  // Whether the log was seen to go on behind what the last pull() was to take.
+  bool passed() const { return passed_; }
+
+  // Makes the database one of its own, which no longer follows: another line of history, with an epoch of its
+  // own. Nothing else is called afterwards.
+  Status detach();
+
+  const Source& source() const { return source_; }
+  const FollowProgress& progress() const { return progress_; }
+
+ private:
   Follower(Engine& engine, Database& database, Source source, const FollowerOptions& options)
       : engine_(engine), database_(database), source_(std::move(source)), options_(options), replay_({}) {}
 
   std::string source_name() const { return source_.store().describe() + "/" + source_.prefix(); }
+  // Nothing if the database follows none. A fork has the mark of the database that it was made of, which
+  // names that one.
+  static Result<std::optional<Mark>> read_mark(const Database& database);
   Status load_mark();
   std::string mark_value() const;
   Result<std::string> choose_generation(const std::optional<kv::MomentName>& until) const;
@@ -91,6 +107,7 @@ class Follower {
   std::string listed_;  // the last object of the log that was read, which may end inside a commit
   LogReplay replay_;
   FollowProgress progress_;
+  bool passed_ = false;
 };
 
 }  // namespace tidemark::backup

@@ -2,8 +2,11 @@
 
 #include <algorithm>
 #include <boost/json.hpp>
+#include <cstdio>
 
+#include "engine/base/hex.h"
 #include "engine/base/time_text.h"
+#include "engine/io/entropy.h"
 
 namespace tidemark::backup {
 namespace {
@@ -97,6 +100,17 @@ bool Index::reaches_the_end() const {
     if (!one->continues) return false;
   }
   return false;
+}
+
+std::string next_generation_id(const Index& index) {
+  uint64_t number = 1;
+  if (!index.generations.empty()) {
+    unsigned long last = 0;
+    if (std::sscanf(index.generations.back().id.c_str(), "%lu", &last) == 1) number = last + 1;
+  }
+  char text[32];
+  std::snprintf(text, sizeof text, "%04lu-", static_cast<unsigned long>(number));
+  return text + to_hex(random_bytes(4));
 }
 
 std::string encode(const Index& index) {

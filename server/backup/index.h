@@ -55,6 +55,9 @@ struct Index {
   bool operator==(const Index&) const = default;
 };
 
+// For another generation: "0007-1c9e03b2", in the order of their making, and never used twice.
+std::string next_generation_id(const Index& index);
+
 std::string encode(const Index& index);
 // kCorruption, kNewerFormat; the message goes on from the object's name.
 Result<Index> decode_index(std::string_view bytes);

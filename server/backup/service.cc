@@ -62,8 +62,35 @@ BackupService::EntryRef BackupService::entry_for(const Offer& offer) {
   return entry;
 }
 
+// Called by those who commit, who must not wait for anybody here: the rest is done by a task.
+void BackupService::listen(const EntryRef& entry, const std::shared_ptr<Database>& database) {
+  database->set_durable_hook([this, weak = std::weak_ptr<Entry>(entry)] {
+    const EntryRef told = weak.lock();
+    if (told == nullptr || told->kicked.exchange(true)) return;
+    ++kicks_;
+    engine_.executor().post(Lane::kBackup, [this, told] { kick(told); });
+  });
+}
+
+void BackupService::kick(const EntryRef& entry) {
+  MutexLock lock(mutex_);
+  entry->kicked = false;
+  if (!stopping_ && entry->database == nullptr) entry->database = entry->known.lock();
+  if (!stopping_ && entry->database != nullptr) start_due(entry);
+  --kicks_;
+  changed_.notify_all();
+}
+
 void BackupService::poll(const std::vector<Offer>& offers) {
   std::vector<std::shared_ptr<Database>> let_go;  // after the lock: the last holder closes it
+  std::vector<std::pair<EntryRef, std::shared_ptr<Database>>> opened;
+  poll_all(offers, let_go, opened);
+  for (const auto& [entry, database] : opened) listen(entry, database);
+}
+
+void BackupService::poll_all(const std::vector<Offer>& offers,
+                                std::vector<std::shared_ptr<Database>>& let_go,
+                                std::vector<std::pair<EntryRef, std::shared_ptr<Database>>>& opened) {
   MutexLock lock(mutex_);
   if (stopping_) return;
   std::set<std::string> offered;
@@ -75,6 +102,7 @@ void BackupService::poll(const std::vector<Offer>& offers) {
       if (entry->under_way()) continue;
       forget(entry, let_go);
       entry->known = offer.database;
+      if (options_.immediate) opened.emplace_back(entry, offer.database);
     }
     if (!entry->shipper->idle(*offer.database))
       entry->database = offer.database;
@@ -113,6 +141,7 @@ void BackupService::run_round(const EntryRef& entry) {
   MutexLock lock(mutex_);
   entry->running = false;
   --tasks_;
+  if (options_.immediate && !stopping_) start_due(entry);
   changed_.notify_all();
 }
 
@@ -165,6 +194,7 @@ bool BackupService::all_idle() const {
 void BackupService::stop(int64_t timeout_us) {
   const int64_t deadline_us = engine_.clock().monotonic_us() + timeout_us;
   std::vector<std::shared_ptr<Database>> let_go;  // after the lock
+  std::vector<std::shared_ptr<Database>> listening;
   MutexLock lock(mutex_);
   while (!all_idle() && engine_.clock().monotonic_us() < deadline_us) {
     for (const auto& [id, entry] : entries_)
@@ -172,9 +202,16 @@ void BackupService::stop(int64_t timeout_us) {
     changed_.wait_for_us(mutex_, kDrainPollUs);
   }
   stopping_ = true;
-  for (const auto& [id, entry] : entries_)
+  for (const auto& [id, entry] : entries_) {
     if (entry->under_way()) entry->store->cancel();
-  while (tasks_ > 0) changed_.wait(mutex_);
+    if (const auto database = entry->known.lock()) listening.push_back(database);
+  }
+  if (options_.immediate) {
+    mutex_.unlock();
+    for (const auto& database : listening) database->set_durable_hook(nullptr);
+    mutex_.lock();
+  }
+  while (tasks_ > 0 || kicks_ > 0) changed_.wait_for_us(mutex_, kDrainPollUs);
   for (const auto& [id, entry] : entries_) forget(entry, let_go);
 }
 

@@ -1,10 +1,12 @@
 // The backups of all databases of a server: who is due, and on which threads.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <map>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "engine/base/log.h"
@@ -62,14 +64,19 @@ class BackupService {
     std::weak_ptr<Database> known;
     bool running = false;
     int snapshot_tasks = 0;
-    bool dropped = false;
+    std::atomic<bool> kicked{false};
     bool under_way() const { return running || snapshot_tasks > 0; }
   };
   using EntryRef = std::shared_ptr<Entry>;
 
+  void poll_all(const std::vector<Offer>& offers, std::vector<std::shared_ptr<Database>>& let_go,
+                   std::vector<std::pair<EntryRef, std::shared_ptr<Database>>>& opened) TM_EXCLUDES(mutex_);
   EntryRef entry_for(const Offer& offer) TM_REQUIRES(mutex_);
   void start_due(const EntryRef& entry) TM_REQUIRES(mutex_);
   void run_round(const EntryRef& entry);
+  // Has a gated database tell when there is something to ship; no longer, if it is null.
+  void listen(const EntryRef& entry, const std::shared_ptr<Database>& database);
+  void kick(const EntryRef& entry);
   void run_snapshot(const EntryRef& entry, const std::shared_ptr<SnapshotUpload>& upload);
   void forget(const EntryRef& entry, std::vector<std::shared_ptr<Database>>& let_go) TM_REQUIRES(mutex_);
   bool all_idle() const TM_REQUIRES(mutex_);
@@ -84,6 +91,7 @@ class BackupService {
   int tasks_ TM_GUARDED_BY(mutex_) = 0;
   int snapshots_ TM_GUARDED_BY(mutex_) = 0;  // databases whose snapshot is being written
   bool stopping_ TM_GUARDED_BY(mutex_) = false;
+  std::atomic<int> kicks_{0};  // tasks that somebody was to be told by
 };
 
 // How far behind a backup is. Sizes in bytes, of keys and values.

@@ -7,11 +7,8 @@
 #include "server/backup/shipper.h"
 
 #include <algorithm>
-#include <cstdio>
 
-#include "engine/base/hex.h"
 #include "engine/base/time_text.h"
-#include "engine/io/entropy.h"
 #include "server/backup/log_object.h"
 
 namespace tidemark::backup {
@@ -26,18 +23,6 @@ constexpr int kKeysPerList = 1000;
 Versionstamp just_below(Versionstamp stamp) {
   if (stamp.tail > 0) return {stamp.number, static_cast<uint16_t>(stamp.tail - 1)};
   return {stamp.number - 1, UINT16_MAX};
-}
-
-// "0007-1c9e03b2": in the order of their making, and never used twice.
-std::string generation_id(const Index& index) {
-  uint64_t number = 1;
-  if (!index.generations.empty()) {
-    unsigned long last = 0;
-    if (std::sscanf(index.generations.back().id.c_str(), "%lu", &last) == 1) number = last + 1;
-  }
-  char text[32];
-  std::snprintf(text, sizeof text, "%04lu-", static_cast<unsigned long>(number));
-  return text + to_hex(random_bytes(4));
 }
 
 std::string seconds(int64_t us) {
@@ -66,11 +51,11 @@ CommitPoint Shipper::shipped() const {
 
 bool Shipper::due(const Database& database) const {
   if (fenced_ || clock_.monotonic_us() < due_us_) return false;
-  return busy_ || shipped().stamp != database.head();
+  return busy_ || shipped().stamp != database.durable();
 }
 
 bool Shipper::idle(const Database& database) const {
-  return fenced_ || (!busy_ && shipped().stamp == database.head());
+  return fenced_ || (!busy_ && shipped().stamp == database.durable());
 }
 
 std::shared_ptr<SnapshotUpload> Shipper::snapshot() const {
@@ -113,7 +98,9 @@ void Shipper::run(Database& database) {
   const int64_t begun_us = clock_.monotonic_us();
   const Status outcome = step(database);
   note(outcome);
-  due_us_ = outcome ? begun_us + options_.interval_us : clock_.monotonic_us() + pause_us_;
+  if (superseded_) database.refuse_commits(outcome ? "another server is the primary" : outcome.error().message);
+  const int64_t next_us = begun_us + (options_.immediate && !busy_ ? 0 : options_.interval_us);
+  due_us_ = outcome ? next_us : clock_.monotonic_us() + pause_us_;
 }
 
 void Shipper::note(const Status& outcome) {
@@ -210,6 +197,7 @@ Status Shipper::attach(Database& database) {
 Status Shipper::fence(const Index& theirs) {
   fenced_ = attached_;
   const bool same_store = theirs.writer.store == identity_.store;
+  superseded_ = !same_store;
   return fail(ErrorCode::kConflict, (same_store ? "another run of this server, or a copy of its store,"
                                                 : "another server (store " + theirs.writer.store + ")") +
                                         " writes the backup in " + store_->describe() + "/" + prefix_ +
@@ -347,7 +335,7 @@ Status Shipper::begin_generation(Database& database, const std::string& reason, 
   next.snapshot = continues ? shipped().stamp : head->versionstamp();
   next.continues = continues;
   next.began_ms = clock_.wall_us() / 1000;
-  next.id = generation_id(index_);
+  next.id = next_generation_id(index_);
   next.reason = reason;
   Index index = index_;
   index.database = identity_.database;
@@ -406,7 +394,7 @@ Status Shipper::finish_snapshot() {
 
 Result<bool> Shipper::ship_log(Database& database) {
   const CommitPoint from = shipped();
-  const Versionstamp to = trying_.value_or(database.head());
+  const Versionstamp to = trying_.value_or(database.durable());
   if (from.stamp >= to) return false;
   const auto lost = [&] {
     say(LogLevel::kWarning,
@@ -426,6 +414,7 @@ Result<bool> Shipper::ship_log(Database& database) {
     return true;
   }
   if (writer.empty()) {
+    database.release(to);
     set_position(database, {to, from.timestamp_ms});
     return false;
   }
@@ -444,6 +433,7 @@ Result<bool> Shipper::ship_log(Database& database) {
   ++next_object_;
   trying_.reset();
   let_go_ = false;
+  database.release(object->last_commit.stamp);
   set_position(database, object->last_commit);
   MutexLock lock(mutex_);
   ++status_.log_objects;

@@ -23,6 +23,8 @@
 namespace tidemark::backup {
 
 struct ShipperOptions {
+  // The databases are gated, and their commits wait for this: no time is taken to make objects larger.
+  bool immediate = false;
   int64_t interval_us = 1'000'000;  // between objects of the log, while they are small
   uint64_t log_object_bytes = uint64_t{4} << 20;
   uint64_t snapshot_object_bytes = uint64_t{8} << 20;
@@ -66,7 +68,8 @@ class Shipper {
 
   // Whether run() has something to do now. Any thread.
   bool due(const Database& database) const;
-  // One round: blocks on the network. Bounded in memory by the size of an object. One thread at a time.
+  // One round: blocks on the network. If another server has become the primary, the database takes no more
+  // commits afterwards. Bounded in memory by the size of an object. One thread at a time.
   void run(Database& database);
   // The snapshot being written, or null: others may help (SnapshotUpload::run). Any thread.
   std::shared_ptr<SnapshotUpload> snapshot() const;
@@ -125,6 +128,7 @@ class Shipper {
   std::atomic<int64_t> due_us_{0};   // monotonic
   std::atomic<bool> busy_{true};     // there is something to do even if nothing was committed
   std::atomic<bool> fenced_{false};  // somebody else writes: nothing is done any more
+  bool superseded_ = false;  // another server does, as the primary
   std::atomic<bool> let_go_{false};
   mutable Mutex mutex_;
   CommitPoint shipped_ TM_GUARDED_BY(mutex_);

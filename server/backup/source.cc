@@ -24,13 +24,14 @@ Result<Source> Source::open(ObjectStore& store, std::string prefix) {
   if (differential) return source;
   const std::string where = store.describe() + "/" + source.prefix_;
   TM_ASSIGN(const std::vector<BackupListing> below, list_backups(store, source.prefix_));
+  if (below.size() == 1) return open(store, below.front().prefix);
   std::string names;
   for (const BackupListing& one : below) {
-    if (!one.index) continue;
-    names += (names.empty() ? "" : ", ") + one.prefix + " ('" + one.index->name + "')";
+    names += (names.empty() ? "" : ", ") + store.describe() + "/" + one.prefix;
+    if (one.index) names += " ('" + one.index->name + "')";
   }
   if (!names.empty())
-    return fail(ErrorCode::kNotFound, where + " holds backups of databases: name one of them: " + names);
+    return fail(ErrorCode::kNotFound, where + " holds backups of several databases, name one: " + names);
   return fail(ErrorCode::kNotFound, "there is no backup in " + where);
 }
 

@@ -26,7 +26,8 @@ struct NamedLogObject {
 // One thread at a time.
 class Source {
  public:
-  // kNotFound if there is no backup below `prefix`: the sentence says what is there instead.
+  // Of several databases: kNotFound, with a sentence that names them; so if there is none. If there is only
+  // one below, that.
   static Result<Source> open(ObjectStore& store, std::string prefix);
 
   // Of the whole backup; nothing if it is a single generation.

@@ -186,6 +186,18 @@ std::string target_url(const Target& target) {
   return url;
 }
 
+std::optional<ParentFolder> parent_folder(const Target& target) {
+  ParentFolder out{target, {}};
+  const bool s3 = target.kind == Target::Kind::kS3;
+  std::string& folder = s3 ? out.target.prefix : out.target.path;
+  if (s3 && !folder.empty()) folder.pop_back();
+  const size_t slash = folder.rfind('/');
+  out.name = folder.substr(slash == std::string::npos ? 0 : slash + 1);
+  if (out.name.empty() || (!s3 && slash == 0)) return std::nullopt;
+  folder.resize(s3 && slash != std::string::npos ? slash + 1 : slash == std::string::npos ? 0 : slash);
+  return out;
+}
+
 Result<std::unique_ptr<ObjectStore>> make_object_store(const Target& target, const StoreContext& context) {
   TM_CHECK(target.kind == Target::Kind::kFolder || context.environment);
   std::unique_ptr<ObjectStore> store;

@@ -11,6 +11,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -46,6 +47,13 @@ Result<Target> parse_target(std::string_view url);
 std::string target_url(const Target& target);
 // "s3://bucket/prefix/", "file:///path/", for people: without the parameters.
 std::string describe(const Target& target);
+
+// The folder above the target's own, and what the latter is called there. Nothing if there is none above.
+struct ParentFolder {
+  Target target;
+  std::string name;
+};
+std::optional<ParentFolder> parent_folder(const Target& target);
 
 struct StoreContext {
   FileSystem& files;

@@ -90,6 +90,9 @@ Answer write_failure(const Error& error) {
     // is room.
     case ErrorCode::kNoSpace:
       return plain_text(409, "The server's disk is full: nothing was written. Try again when there is room.");
+    // Nothing was accepted: the backup that commits wait for is behind.
+    case ErrorCode::kUnavailable:
+      return plain_text(503, text::kUnavailable);
     default:
       return read_failure(error);
   }

@@ -366,7 +366,7 @@ void Service::snapshot_read(const Call& call, std::optional<kv::PastView> past, 
   const Status legal = store.check_ranges(ranges);
   if (!legal) return done(plain_text(400, legal.error().message));
 
-  if (options_.read_only && TM_MUTANT("read-only.reads")) return done(plain_text(400, text::kNotFound));
+  if (host_.read_only() && TM_MUTANT("read-only.reads")) return done(plain_text(400, text::kNotFound));
   ReadAnswerWriter writer;
   const kv::ReadBounds bounds{true, options_.inline_read_steps, options_.inline_read_bytes};
   const Status read = store.read(ranges, bounds, writer, past ? &*past : nullptr);
@@ -407,9 +407,9 @@ void Service::atomic_write(const Call& call, DatabaseRef database, Done& done) {
   kv::Store& store = database->store();
   Result<kv::WritePlan> plan = store.plan(view_write(message));
   if (!plan) return done(plain_text(400, plan.error().message));
-  if (options_.read_only && TM_MUTANT("read-only.writes"))
+  if (host_.read_only() && TM_MUTANT("read-only.writes"))
     return done(plain_text(400, "This database is read only."));
-  if (options_.read_only) return done(protobuf(write_disabled()));
+  if (host_.read_only()) return done(protobuf(write_disabled()));
   if (host_.disk_state().full && !plan->only_deletes()) return done(store_full());
   // Deletes itself in answer(), which may run before submit() returns; so the reference is held here as well.
   store.submit(*new PendingWrite(*this, database, std::move(*plan), std::move(done)));

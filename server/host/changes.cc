@@ -128,12 +128,14 @@ Status Host::remove(const DatabaseRecord& record) {
   return {};
 }
 
-Result<DatabaseRecord> Host::create_database(const std::string& name) {
+Result<DatabaseRecord> Host::create_database(const std::string& name, const std::optional<Uuid>& id) {
   MutexLock lock(mutex_);
   TM_TRY(check_open());
   TM_TRY(check_free(name));
+  if (id && slots_.contains(*id))
+    return fail(ErrorCode::kInvalidArgument, "there is a database with the id " + id->text() + " already");
   DatabaseRecord record;
-  record.id = random_uuid();
+  record.id = id.value_or(random_uuid());
   record.created_at_ms = engine_.clock().wall_us() / 1000;
   record.name = name;
   TM_TRY(catalog_->put(record));
@@ -298,12 +300,37 @@ Result<DatabaseRecord> Host::set_retention(const std::string& name, std::optiona
               settings.history_max_bytes = history_max_bytes;
             }));
   // One that is opened meanwhile has it from its record.
-  if (const DatabaseRef open = find(name); open && !options_.read_only) {
+  if (const DatabaseRef open = find(name); open && !read_only()) {
     open->database().set_retention(retention.value_or(options_.database.retention));
     open->database().set_history_max_bytes(history_max_bytes ? history_max_bytes
                                                              : options_.database.history_max_bytes);
   }
   return record;
+}
+
+void Host::become_writable() {
+  read_only_ = false;
+  for (const DatabaseRef& database : opened()) {
+    const DatabaseSettings settings = settings_of(database->id());
+    database->set_checkout(nullptr);
+    database->database().set_retention(settings.retention.value_or(options_.database.retention));
+    database->database().set_history_max_bytes(settings.history_max_bytes
+                                                   ? settings.history_max_bytes
+                                                   : options_.database.history_max_bytes);
+  }
+}
+
+Result<DatabaseRecord> Host::set_backup(const std::string& name, std::optional<BackupSetting> backup) {
+  TM_ASSIGN(const DatabaseRecord record,
+            change_settings(name, [&](DatabaseSettings& settings) { settings.backup = backup; }));
+  // One that is opened meanwhile has it from its record.
+  if (const DatabaseRef open = find(name)) open->set_backup(backup);
+  return record;
+}
+
+std::string Host::store_id() const {
+  MutexLock lock(mutex_);
+  return catalog_->store_id().text();
 }
 
 Result<DatabaseRecord> Host::check_out(const std::string& name, std::optional<kv::Moment> moment) {
@@ -315,7 +342,7 @@ Result<DatabaseRecord> Host::check_out(const std::string& name, std::optional<kv
   }
   TM_ASSIGN(const DatabaseRecord record,
             change_settings(name, [&](DatabaseSettings& settings) { settings.checkout = moment; }));
-  if (options_.read_only) database->set_checkout(view);
+  if (read_only()) database->set_checkout(view);
   return record;
 }
 

@@ -107,6 +107,7 @@ Result<std::unique_ptr<Host>> Host::open(Engine& engine, const HostOptions& give
 Host::Host(Engine& engine, const HostOptions& options, std::unique_ptr<Catalog> catalog)
     : engine_(engine),
       options_(options),
+      read_only_(options.read_only),
       databases_dir_(options.data_dir + "/" + kDatabasesDir),
       data_tokens_(catalog->signing_key(), engine.clock()),
       catalog_(std::move(catalog)) {
@@ -170,13 +171,14 @@ Result<std::unique_ptr<HostedDatabase>> Host::open_files(const Uuid& id, bool cr
   options.create_if_missing = create;
   if (settings.retention) options.retention = *settings.retention;
   if (settings.history_max_bytes) options.history_max_bytes = *settings.history_max_bytes;
-  if (options_.read_only) {
+  if (read_only()) {
     options.retention = Retention::forever();
     options.history_max_bytes.reset();
   }
   TM_ASSIGN(std::unique_ptr<Database> database, Database::open(engine_, dir_of(id), options));
   auto hosted = std::make_unique<HostedDatabase>(engine_, id, std::move(database), options_.limits);
-  if (options_.read_only && settings.checkout) {
+  hosted->set_backup(settings.backup);
+  if (read_only() && settings.checkout) {
     const auto pinned = hosted->database().pin(settings.checkout->stamp);
     if (!pinned) return fail_within("what is checked out cannot be shown", pinned.error());
     hosted->set_checkout(

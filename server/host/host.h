@@ -91,6 +91,7 @@ class Host {
   static std::string catalog_dir(const std::string& data_dir) { return data_dir + "/catalog"; }
 
   Engine& engine() { return engine_; }
+  const std::string& data_dir() const { return options_.data_dir; }
   // Of every database.
   const kv::Limits& limits() const { return options_.limits; }
   const Retention& retention() const { return options_.database.retention; }
@@ -137,7 +138,8 @@ class Host {
 
   // With those that are deleted; by name, then by age.
   std::vector<DatabaseRecord> databases() const;
-  Result<DatabaseRecord> create_database(const std::string& name);
+  // `id`: nothing for a new one. kInvalidArgument if there is a database of this id.
+  Result<DatabaseRecord> create_database(const std::string& name, const std::optional<Uuid>& id = {});
   Result<DatabaseRecord> rename_database(const std::string& name, const std::string& new_name);
   // It can be brought back for kKeepDeletedMs. Requests under way are finished.
   Result<DatabaseRecord> delete_database(const std::string& name);
@@ -162,7 +164,13 @@ class Host {
   // What the database shows when the store is served read-only; nothing: head. kBeyondHorizon if that cannot
   // be read.
   Result<DatabaseRecord> check_out(const std::string& name, std::optional<kv::Moment> moment);
-  bool read_only() const { return options_.read_only; }
+  // Whether it is backed up from now on, and where to; nothing: as the server is told.
+  Result<DatabaseRecord> set_backup(const std::string& name, std::optional<BackupSetting> backup);
+  // What names the store, for good.
+  std::string store_id() const;
+  bool read_only() const { return read_only_.load(std::memory_order_relaxed); }
+  // Writes are taken from now on, and history is kept as the options say.
+  void become_writable();
   bool serves() const { return options_.serves; }
 
   // By age.
@@ -227,6 +235,7 @@ class Host {
 
   Engine& engine_;
   const HostOptions options_;
+  std::atomic<bool> read_only_;
   const std::string databases_dir_;
   const DataTokens data_tokens_;
   std::optional<AccessToken> access_token_;

@@ -6,6 +6,7 @@
 
 #include "engine/database.h"
 #include "engine/io/sync.h"
+#include "server/host/records.h"
 #include "server/host/uuid.h"
 #include "server/kv/store.h"
 
@@ -51,6 +52,15 @@ class HostedDatabase {
     MutexLock lock(mutex_);
     checkout_ = std::move(view);
   }
+  // Whether it is backed up; nothing: as the server is told.
+  std::optional<BackupSetting> backup() const {
+    MutexLock lock(mutex_);
+    return backup_;
+  }
+  void set_backup(std::optional<BackupSetting> backup) {
+    MutexLock lock(mutex_);
+    backup_ = std::move(backup);
+  }
   // Since it was opened.
   HostedCounters counters() const { return {database_->counters(), store_.expiry().deleted()}; }
   Database& database() { return *database_; }
@@ -61,6 +71,7 @@ class HostedDatabase {
   const std::string id_text_;
   mutable Mutex mutex_;
   std::string name_ TM_GUARDED_BY(mutex_);
+  std::optional<BackupSetting> backup_ TM_GUARDED_BY(mutex_);
   std::unique_ptr<Database> database_;
   kv::Store store_;
   std::shared_ptr<const kv::PastView> checkout_ TM_GUARDED_BY(mutex_);

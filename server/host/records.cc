@@ -10,8 +10,9 @@ namespace tidemark::host {
 namespace {
 
 constexpr uint8_t kRecordVersion = 1;
-// Of a database's record that has settings behind its name.
+// Of a database's record that has settings behind its name; with what came later.
 constexpr uint8_t kSettingsVersion = 2;
+constexpr uint8_t kBackupVersion = 3;
 constexpr uint8_t kListedDatabases = 0;
 constexpr uint8_t kAllDatabases = 1;
 
@@ -42,11 +43,13 @@ namespace {
 constexpr uint8_t kHasRetention = 1;
 constexpr uint8_t kHasHistoryMax = 2;
 constexpr uint8_t kHasCheckout = 4;
+constexpr uint8_t kHasBackup = 8;  // from kBackupVersion on
 
 void put_settings(std::string& out, const DatabaseSettings& settings) {
   out.push_back(static_cast<char>((settings.retention ? kHasRetention : 0) |
                                   (settings.history_max_bytes ? kHasHistoryMax : 0) |
-                                  (settings.checkout ? kHasCheckout : 0)));
+                                  (settings.checkout ? kHasCheckout : 0) |
+                                  (settings.backup ? kHasBackup : 0)));
   if (settings.retention) {
     out.push_back(static_cast<char>(settings.retention->kind));
     put_le64(out, static_cast<uint64_t>(settings.retention->duration_ms));
@@ -57,12 +60,22 @@ void put_settings(std::string& out, const DatabaseSettings& settings) {
     out.append(stamp.data(), stamp.size());
     put_le64(out, static_cast<uint64_t>(settings.checkout->now_ms));
   }
+  if (settings.backup) {
+    out.push_back(static_cast<char>(settings.backup->enabled));
+    put_bytes(out, settings.backup->target);
+    put_bytes(out, settings.backup->as);
+  }
+}
+
+uint8_t version_for(const DatabaseSettings& settings) {
+  if (settings.backup) return kBackupVersion;
+  return settings != DatabaseSettings() ? kSettingsVersion : kRecordVersion;
 }
 
 // False if it makes no sense.
 bool read_settings(ByteReader& reader, DatabaseSettings& settings) {
   const uint8_t has = reader.u8();
-  if ((has & ~(kHasRetention | kHasHistoryMax | kHasCheckout)) != 0) return false;
+  if ((has & ~(kHasRetention | kHasHistoryMax | kHasCheckout | kHasBackup)) != 0) return false;
   if ((has & kHasRetention) != 0) {
     const uint8_t kind = reader.u8();
     const auto ms = static_cast<int64_t>(reader.le64());
@@ -75,6 +88,14 @@ bool read_settings(ByteReader& reader, DatabaseSettings& settings) {
     const auto now_ms = static_cast<int64_t>(reader.le64());
     if (!reader.ok()) return false;
     settings.checkout = kv::Moment{Versionstamp::from_bytes(stamp.data()), now_ms};
+  }
+  if ((has & kHasBackup) != 0) {
+    BackupSetting& backup = settings.backup.emplace();
+    const uint8_t enabled = reader.u8();
+    if (enabled > 1) return false;
+    backup.enabled = enabled == 1;
+    backup.target = reader.bytes();
+    backup.as = reader.bytes();
   }
   return reader.ok();
 }
@@ -100,7 +121,7 @@ std::string encode(const StoreRecord& record) {
 
 std::string encode(const DatabaseRecord& record) {
   std::string out = start_record();
-  if (record.settings != DatabaseSettings()) out.front() = static_cast<char>(kSettingsVersion);
+  out.front() = static_cast<char>(version_for(record.settings));
   out.push_back(static_cast<char>(record.state));
   put_le64(out, static_cast<uint64_t>(record.created_at_ms));
   put_le64(out, static_cast<uint64_t>(record.deleted_at_ms));
@@ -138,12 +159,13 @@ Result<DatabaseRecord> decode_database(std::string_view key, std::string_view va
   const std::optional<Uuid> id = Uuid::from_raw(key.substr(1));
   ByteReader reader(value);
   const uint8_t version = reader.u8();
-  if (version != kSettingsVersion) TM_TRY(check_version(version));
+  const bool has_settings = version == kSettingsVersion || version == kBackupVersion;
+  if (!has_settings) TM_TRY(check_version(version));
   const uint8_t state = reader.u8();
   record.created_at_ms = static_cast<int64_t>(reader.le64());
   record.deleted_at_ms = static_cast<int64_t>(reader.le64());
   record.name = reader.bytes();
-  if (version == kSettingsVersion && !read_settings(reader, record.settings))
+  if (has_settings && !read_settings(reader, record.settings))
     return damaged("record of a database");
   const bool known_state = state >= static_cast<uint8_t>(DatabaseState::kCreating) &&
                            state <= static_cast<uint8_t>(DatabaseState::kPurging);

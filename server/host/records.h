@@ -30,11 +30,21 @@ enum class DatabaseState : uint8_t {
   kPurging = 4,   // some of its folder may be gone; it cannot be brought back
 };
 
+// Whether a database is backed up, whatever the server is told.
+struct BackupSetting {
+  bool enabled = false;
+  std::string target;  // if enabled: where to, as server/backup/target.h has it; empty: as the server is told
+  std::string as;      // the id that the backup has it under; empty: its own
+
+  bool operator==(const BackupSetting&) const = default;
+};
+
 // Of one database, where it differs from the others.
 struct DatabaseSettings {
   std::optional<Retention> retention;
   std::optional<uint64_t> history_max_bytes;
   std::optional<kv::Moment> checkout;  // what a store that is served read-only shows of it
+  std::optional<BackupSetting> backup;
 
   bool operator==(const DatabaseSettings&) const = default;
 };

@@ -49,7 +49,7 @@ class PitrTest : public ::testing::TestWithParam<bool> {
     ASSERT_TRUE(host.has_value()) << host.error().message;
     host_ = std::move(*host);
     if (!GetParam()) return;
-    auto server = AdminServer::start(*host_, data_dir_, "", {});
+    auto server = AdminServer::start(*host_, data_dir_, "", {}, {});
     ASSERT_TRUE(server.has_value());
     server_ = std::move(*server);
   }

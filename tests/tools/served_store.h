@@ -25,7 +25,7 @@ class Served {
     if (host) host_ = std::move(*host);
   }
   void start() {
-    auto server = AdminServer::start(*host_, data_dir_, kServedUrl, {});
+    auto server = AdminServer::start(*host_, data_dir_, kServedUrl, {}, {});
     ASSERT_TRUE(server.has_value()) << server.error().message;
     server_ = std::move(*server);
   }

@@ -1,0 +1,140 @@
+// `tidemark serve --sync-from-s3`: a replica that follows the backup of a server and shows what that shows, whatever
+// happens to the server, to itself and to the way between.
+
+import { openKv } from "../../e2e/lib/client.mjs";
+import { FaultProxy } from "../../e2e/lib/fault_proxy.mjs";
+import { failure } from "../../e2e/lib/report.mjs";
+import { makeFolder, runTidemark, Server, sleep, TOKEN } from "../../e2e/lib/server.mjs";
+import { expect, expectSame } from "../lib/lines.mjs";
+import { BackedUp, dump, linesOf, s3Options, tidemark } from "../lib/tidemark.mjs";
+import { Workload } from "../lib/workload.mjs";
+
+const FOLLOWED_MS_MAX = 30_000;
+const FAULTS = ["drop-before", "drop-after", "internal", "slow-down", "truncate"].map((fault) => ({ fault, chance: 0.1 }));
+
+class Replica {
+  constructor(store, prefix, dataDir = makeFolder("replica")) {
+    Object.assign(this, { store, prefix, dataDir });
+  }
+
+  // It has what was in the backup before it listens.
+  async start() {
+    this.server = await Server.startWith([
+      "serve", "--data-dir", this.dataDir, "--addr", "127.0.0.1:0", "--access-token", TOKEN, "--metrics-addr", "off",
+      "--sync-from-s3", ...s3Options(this.store, this.prefix), "--sync-interval", "200ms",
+    ], this.store.env);
+    this.url = this.server.url;
+    return this;
+  }
+
+  lines() {
+    return linesOf(this.url);
+  }
+
+  // Waits until it shows what the source shows.
+  async follows(source) {
+    const wanted = await source.lines();
+    for (const until = performance.now() + FOLLOWED_MS_MAX; ;) {
+      const found = await this.lines();
+      if (found.join() === wanted.join()) return found.length;
+      if (performance.now() > until) {
+        expectSame(found, wanted, `the replica after ${FOLLOWED_MS_MAX} ms (${this.server.stderr.slice(-1000)})`);
+      }
+      await sleep(100);
+    }
+  }
+}
+
+export default async function replicas(suite, { minio, log }) {
+  const source = await new BackedUp(minio, "replicas/").start();
+  const workload = await Workload.open(source.url, 71);
+  const { journal } = workload;
+  const proxy = await FaultProxy.start(minio.endpoint, { seed: 72 });
+  let replica;
+
+  await suite.test("it has all that was shipped when it begins to listen", async () => {
+    await workload.churn({ writers: 4, commits: 50 });
+    await workload.bulk(30);
+    await workload.expiries("replicas");
+    await source.shipped(journal.last());
+    replica = await new Replica({ ...minio, endpoint: proxy.url }, await source.place()).start();
+    expectSame(await replica.lines(), await source.lines(), "the replica");
+    expectSame(journal.withoutEnded(await replica.lines()), journal.linesAt(journal.last()), "the replica, with the journal");
+  });
+  await suite.test("it refuses writes, and a watch on it tells what the source commits", async () => {
+    const kv = await openKv(replica.url, { accessToken: TOKEN });
+    try {
+      await failure(kv.set(["replicas"], 1));
+      const seen = [];
+      const reader = kv.watch([["watched"]]).getReader();
+      const watching = (async () => {
+        for (let next; !(next = await reader.read()).done;) {
+          seen.push(next.value[0].value);
+          if (seen.at(-1) === "told") return;
+        }
+      })();
+      await sleep(200);
+      await workload.commit([{ key: ["watched"], value: "told" }]);
+      await Promise.race([watching, sleep(FOLLOWED_MS_MAX)]);
+      expect(seen.at(-1) === "told", `the watch has told ${JSON.stringify(seen)}`);
+      await reader.cancel();
+    } finally {
+      kv.close();
+    }
+  });
+  await suite.test("it follows under load, through faults, and when it is killed", async () => {
+    for (const rule of FAULTS) proxy.add(rule);
+    let over = false;
+    const work = workload.churn({ writers: 4, stop: () => over, pauseMs: 10 });
+    await sleep(3000);
+    await replica.server.end("SIGKILL");
+    proxy.clear(); // else it would not start, now and then
+    await replica.start();
+    for (const rule of FAULTS) proxy.add(rule);
+    await sleep(3000);
+    over = true;
+    await work;
+    await workload.large("replicas");
+    log(`${await replica.follows(source)} entries followed through ${JSON.stringify(proxy.counts)}`);
+    proxy.clear();
+  });
+  await suite.test("it shows each moment as the source does, also of before it was killed", async () => {
+    const stamps = journal.stamps();
+    for (const share of [0.5, 0.7, 0.9]) {
+      const at = stamps[Math.floor(share * (stamps.length - 1))];
+      expectSame(await linesOf(replica.url, `/db/default@${at}`), await source.lines(at), `at ${at}`);
+    }
+  });
+  await suite.test("it follows a rewind", async () => {
+    await tidemark(["pitr", "rewind", journal.stamps().at(-100), "--data-dir", source.dataDir, "--yes"]);
+    log(`${await replica.follows(source)} entries after a rewind`);
+  });
+  await suite.test("it follows into the next generation", async () => {
+    await source.end();
+    source.args = ["--backup-generation-age", "1s"];
+    await source.start();
+    await workload.churn({ writers: 4, commits: 20 });
+    log(`${await replica.follows(source)} entries in the next generation`);
+  });
+  await suite.test("another one begins with the newest generation, by the prefix of that alone", async () => {
+    const { prefix } = await source.shipped(journal.last());
+    const other = await new Replica(minio, prefix).start();
+    log(`${await other.follows(source)} entries in ${prefix}`);
+    await other.server.end();
+  });
+  await suite.test("it refuses another backup than the one that it has followed", async () => {
+    await replica.server.end();
+    const run = await runTidemark(["serve", "--data-dir", replica.dataDir, "--addr", "127.0.0.1:0", "--access-token", TOKEN,
+      "--metrics-addr", "off", "--sync-from-s3", ...s3Options(minio, "replicas/other/")], { env: minio.env });
+    expect(run.code !== 0 && !/Listening/.test(run.stderr), `exit code ${run.code}: ${run.stderr}`);
+    await replica.start();
+    await replica.follows(source);
+  });
+  await suite.test("it is dumped like the source", async () => {
+    log(`${expectSame(await dump(replica.dataDir), await dump(source.dataDir), "the replica's dump")} lines of dump`);
+  });
+  workload.close();
+  await replica.server.end();
+  await source.end();
+  await proxy.close();
+}
