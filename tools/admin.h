@@ -28,6 +28,7 @@
 //   backup.status {database?}                     {served, databases: [how each is backed up...]}
 //   backup.enable {database?, target?}            {database, where...}, once every right that is needed was tried
 //   backup.disable {database?}                    {database}
+//   backup.hash  {database?, at}                  {database, id, ranges: [{key, entries, hash}...]}
 //   promote      {}                               of a server that follows a backup: {versionstamp, time,
 //                                                 generation, epoch}
 //

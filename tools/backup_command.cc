@@ -1,14 +1,24 @@
 #include "tools/backup_command.h"
 
+#include <algorithm>
 #include <boost/json.hpp>
+#include <cstdio>
+#include <filesystem>
+#include <iterator>
+#include <map>
 
+#include "engine/base/hex.h"
 #include "engine/base/time_text.h"
 #include "engine/io/clock.h"
+#include "engine/io/entropy.h"
+#include "server/backup/prune.h"
 #include "server/backup/source.h"
+#include "server/backup/verify.h"
 #include "tools/answer.h"
 #include "tools/backup_restore.h"
 #include "tools/command_options.h"
 #include "tools/moment_text.h"
+#include "tools/parse.h"
 #include "tools/store_access.h"
 #include "tools/terminal.h"
 
@@ -255,6 +265,145 @@ Result<std::string> restore(const BackupArguments& arguments) {
          request.to + "\n";
 }
 
+// --- verify and prune
+
+std::string fresh_folder() {
+  return (std::filesystem::temp_directory_path() / ("tidemark-verify-" + to_hex(random_bytes(6)))).string();
+}
+
+struct Comparison {
+  std::string at;
+  uint64_t ranges = 0;
+  std::vector<std::string> differences;
+};
+
+std::string range_text(const backup::RangeHash& range) {
+  return range.first_key.empty() ? "the first key on" : "key " + to_hex(range.first_key) + " on";
+}
+
+// Restores the backup into a folder of its own, and compares it with the database that is being served, or
+// lies there.
+Result<Comparison> restore_and_compare(const BackupArguments& arguments, const OpenBackup& opened,
+                                       ProgressLine& line) {
+  RestoreRequest request;
+  request.to = fresh_folder();
+  request.source = backup::target_url(opened.target);
+  request.leave_following = true;
+  const Result<Restored> restored = restore_backup(*opened.engine, *opened.store, request, [&](const auto& p) {
+    line.show(progress_text(p));
+  });
+  std::vector<backup::RangeHash> ours;
+  const Status hashed = [&]() -> Status {
+    if (!restored) return std::unexpected(restored.error());
+    host::HostOptions options;
+    options.data_dir = request.to;
+    options.database.retention = Retention::forever();
+    TM_ASSIGN(const auto host, host::Host::open(*opened.engine, options));
+    TM_ASSIGN(const auto hosted, host->open_and_wait(request.database));
+    const auto pin = hosted->database().pin_head();
+    TM_ASSIGN(ours, backup::hash_ranges(hosted->database(), *pin));
+    return {};
+  }();
+  std::error_code ignored;
+  std::filesystem::remove_all(request.to, ignored);
+  std::filesystem::remove_all(request.to + ".partial", ignored);
+  TM_TRY(hashed);
+  Comparison out{restored->at.stamp.hex(), ours.size(), {}};
+  json::object question{{"at", out.at}};
+  if (!arguments.database.empty()) question["database"] = arguments.database;
+  StoreAccess store(data_dir_of(arguments.data_dir), false);
+  NoLines no_lines;
+  TM_ASSIGN(const std::string text, store.run("backup.hash", json::serialize(question), no_lines));
+  TM_TRY(store.close());
+  TM_ASSIGN(const json::object answer, parse_answer(text));
+  std::map<std::string, std::pair<uint64_t, std::string>> theirs;
+  for (const json::value& value : array_in(answer, "ranges")) {
+    const json::object* one = value.if_object();
+    if (one != nullptr) theirs[text_in(*one, "key")] = {number_in(*one, "entries"), text_in(*one, "hash")};
+  }
+  for (const backup::RangeHash& range : ours) {
+    const auto found = theirs.find(to_hex(range.first_key));
+    const std::pair<uint64_t, std::string> mine{range.entries, std::to_string(range.hash)};
+    if (found == theirs.end() || found->second != mine)
+      out.differences.push_back("the backup and the database differ from " + range_text(range));
+    if (found != theirs.end()) theirs.erase(found);
+  }
+  for (const auto& [key, rest] : theirs)
+    out.differences.push_back("the backup lacks what the database has from key " + key + " on");
+  return out;
+}
+
+json::array to_array(const std::vector<std::string>& texts) {
+  json::array out;
+  for (const std::string& text : texts) out.push_back(json::string(text));
+  return out;
+}
+
+Result<std::string> verify(const BackupArguments& arguments, bool& whole) {
+  TM_ASSIGN(const OpenBackup opened, open_backup(arguments));
+  TM_ASSIGN(const backup::Source source, backup::Source::open(*opened.store, ""));
+  ProgressLine line;
+  TM_ASSIGN(backup::Verification found,
+            backup::verify_backup(*opened.engine, source, [&](const backup::Verification& so_far) -> Status {
+              line.show(std::to_string(so_far.snapshot_objects + so_far.log_objects) + " objects, " +
+                        human_bytes(so_far.bytes) + " read");
+              return {};
+            }));
+  std::optional<Comparison> compared;
+  if (arguments.with_restore && found.problems.empty()) {
+    TM_ASSIGN(compared, restore_and_compare(arguments, opened, line));
+    std::ranges::copy(compared->differences, std::back_inserter(found.problems));
+  }
+  line.clear();
+  whole = found.problems.empty();
+  const std::string where = backup::describe(opened.target) + source.prefix();
+  if (arguments.json) {
+    json::object out = {{"where", where},
+                        {"whole", whole},
+                        {"generations", found.generations},
+                        {"snapshotObjects", found.snapshot_objects},
+                        {"entries", found.entries},
+                        {"logObjects", found.log_objects},
+                        {"commits", found.commits},
+                        {"bytes", found.bytes},
+                        {"end", {{"versionstamp", found.end.stamp.hex()},
+                                 {"time", format_time(found.end.timestamp_ms)}}},
+                        {"problems", to_array(found.problems)},
+                        {"notes", to_array(found.notes)}};
+    if (compared) out["compared"] = {{"versionstamp", compared->at}, {"ranges", compared->ranges}};
+    return json::serialize(out) + "\n";
+  }
+  std::string out;
+  for (const std::string& problem : found.problems) out += "problem: " + problem + "\n";
+  for (const std::string& note : found.notes) out += "note: " + note + "\n";
+  out += where + ": " + std::to_string(found.generations) + " generations, " +
+         std::to_string(found.snapshot_objects) + " objects of snapshots with " +
+         std::to_string(found.entries) + " entries, " + std::to_string(found.log_objects) +
+         " of the log with " + std::to_string(found.commits) + " commits, " + human_bytes(found.bytes) +
+         ", up to " + format_time(found.end.timestamp_ms) + " (" + found.end.stamp.hex() + ")\n";
+  if (compared)
+    out += "restored, and compared with the database as of " + compared->at + ": " +
+           (compared->differences.empty() ? "the same in all " : "different in some of ") +
+           std::to_string(compared->ranges) + " ranges of keys\n";
+  return out + (whole ? "the backup is whole\n" : "the backup is NOT whole\n");
+}
+
+Result<std::string> prune(const BackupArguments& arguments) {
+  const Result<int64_t> keep_ms = parse_duration_ms(arguments.keep);
+  if (!keep_ms) return fail_within("--keep", keep_ms.error());
+  TM_ASSIGN(const OpenBackup opened, open_backup(arguments));
+  TM_ASSIGN(const backup::Source source, backup::Source::open(*opened.store, ""));
+  if (!source.index())
+    return fail(ErrorCode::kInvalidArgument,
+                "this backup was not written by Tidemark, so nothing is removed from it");
+  TM_ASSIGN(const backup::Pruned done,
+            backup::prune(*opened.store, source.prefix(), system_clock().wall_us() / 1000 - *keep_ms));
+  if (arguments.json)
+    return json::serialize(json::object{{"generations", done.generations}, {"objects", done.objects}}) + "\n";
+  return "removed " + std::to_string(done.generations) + " generations, " + std::to_string(done.objects) +
+         " objects\n";
+}
+
 }  // namespace
 
 void add_backup_commands(CLI::App& app, BackupArguments& arguments) {
@@ -293,16 +442,40 @@ void add_backup_commands(CLI::App& app, BackupArguments& arguments) {
   restoring.add_option("--database", arguments.database, "What it is called there; default: default")
       ->type_name("NAME");
   add_location(restoring, arguments);
+  CLI::App& verifying = add_command(*group, "backup.verify", "verify",
+                                    "Read a whole backup, and say whether anything is missing or damaged",
+                                    arguments);
+  add_location(verifying, arguments);
+  verifying.add_flag("--restore", arguments.with_restore,
+                     "Restore it as well, and compare that with the database that it is of");
+  add_store_options(verifying, arguments, "To compare with; default: default");
+  CLI::App& pruning = add_command(*group, "backup.prune", "prune",
+                                  "Remove what is too old, without leaving a gap in what is kept", arguments);
+  add_location(pruning, arguments);
+  pruning.add_option("--keep", arguments.keep, "How far back it is to be restored, at least: 30d")
+      ->type_name("DURATION")
+      ->required();
   CLI::App& promoting = add_command(app, "promote", "promote",
                                     "Make a replica that is being served the primary: it takes over the backup",
                                     arguments);
   add_data_dir(promoting, arguments.data_dir);
 }
 
-Result<std::string> run_backup_command(const BackupArguments& arguments) {
-  if (arguments.command == "backup.list") return list(arguments);
-  if (arguments.command == "backup.restore") return restore(arguments);
-  return ask_store(arguments);
+int run_backup_command(const BackupArguments& arguments) {
+  bool whole = true;
+  const Result<std::string> answer = [&] {
+    if (arguments.command == "backup.list") return list(arguments);
+    if (arguments.command == "backup.restore") return restore(arguments);
+    if (arguments.command == "backup.verify") return verify(arguments, whole);
+    if (arguments.command == "backup.prune") return prune(arguments);
+    return ask_store(arguments);
+  }();
+  if (!answer) {
+    std::fprintf(stderr, "tidemark: %s\n", answer.error().message.c_str());
+    return answer.error().code == ErrorCode::kInvalidArgument ? 2 : 1;
+  }
+  std::fputs(answer->c_str(), stdout);
+  return whole ? 0 : 1;
 }
 
 }  // namespace tidemark::tools

@@ -17,13 +17,15 @@ struct BackupArguments {
   BackupLocation location;
   std::string to;  // restore: the new store
   std::string at;
+  bool with_restore = false;  // verify
+  std::string keep;           // prune
 };
 
 // Adds the subcommands. `arguments` must outlive `app`.
 void add_backup_commands(CLI::App& app, BackupArguments& arguments);
 
-// Does the command. The result is the text for stdout; errors are one line: kInvalidArgument if what was
-// written is at fault.
-Result<std::string> run_backup_command(const BackupArguments& arguments);
+// Does the command and prints what came of it. Gives the exit code: 0; 1 if something failed or a backup is not
+// whole; 2 if what was written is at fault. Errors are one line on stderr.
+int run_backup_command(const BackupArguments& arguments);
 
 }  // namespace tidemark::tools

@@ -7,6 +7,7 @@
 #include "engine/base/time_text.h"
 #include "engine/io/entropy.h"
 #include "server/backup/probe.h"
+#include "server/backup/verify.h"
 #include "tools/admin_commands.h"
 #include "tools/backup_driver.h"
 #include "tools/backup_location.h"
@@ -138,6 +139,23 @@ Answer enable(const AdminContext& context, CommandArguments& arguments) {
                       {"served", context.backups != nullptr}};
 }
 
+// What backup verify --restore compares a restored database with.
+Answer hash(const AdminContext& context, CommandArguments& arguments) {
+  const std::string at = arguments.required_string("at");
+  TM_ASSIGN(const host::DatabaseRef hosted, open_database(context, arguments));
+  TM_TRY(arguments.finish());
+  Database& database = hosted->database();
+  TM_ASSIGN(const kv::Moment moment, resolve_moment(context, database, at));
+  TM_ASSIGN(const auto pin, database.pin(moment.stamp));
+  TM_ASSIGN(const std::vector<backup::RangeHash> ranges, backup::hash_ranges(database, *pin));
+  json::array out;
+  for (const backup::RangeHash& range : ranges)
+    out.push_back(json::object{{"key", to_hex(range.first_key)},
+                               {"entries", range.entries},
+                               {"hash", std::to_string(range.hash)}});
+  return json::object{{"database", hosted->name()}, {"id", hosted->id_text()}, {"ranges", std::move(out)}};
+}
+
 Answer promote(const AdminContext& context, CommandArguments& arguments) {
   TM_TRY(arguments.finish());
   if (context.replica == nullptr) {
@@ -163,10 +181,11 @@ Answer disable(const AdminContext& context, CommandArguments& arguments) {
 }  // namespace
 
 std::span<const AdminCommand> backup_commands() {
-  static constexpr std::array<AdminCommand, 4> kCommands = {{
+  static constexpr std::array<AdminCommand, 5> kCommands = {{
       {"backup.status", show_status},
       {"backup.enable", enable},
       {"backup.disable", disable},
+      {"backup.hash", hash},
       {"promote", promote},
   }};
   return kCommands;

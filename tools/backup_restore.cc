@@ -90,7 +90,7 @@ Result<Restored> fill(Engine& engine, backup::ObjectStore& store, const RestoreR
     TM_ASSIGN(out.horizon, database.last_commit(database.horizon(), INT64_MAX));
     out.horizon.stamp = database.horizon();
     out.reached = !request.at || follower->passed();
-    TM_TRY(follower->detach());
+    if (!request.leave_following) TM_TRY(follower->detach());
   }
   TM_TRY(host->close());
   return out;

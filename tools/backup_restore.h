@@ -21,6 +21,7 @@ struct RestoreRequest {
   std::string source;  // what the backup is called, so that only the same restore is gone on with
   std::string database = "default";
   std::optional<kv::MomentName> at;  // nothing: all that there is
+  bool leave_following = false;  // it is not made a database of its own: nothing is written to it
 };
 
 struct Restored {

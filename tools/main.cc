@@ -76,7 +76,7 @@ int run(int argc, char** argv) {
       if (dir->empty()) *dir = arguments.data_dir;
   }
   if (!admin_arguments.command.empty()) return print(run_admin_command(admin_arguments));
-  if (!backup_arguments.command.empty()) return print(run_backup_command(backup_arguments));
+  if (!backup_arguments.command.empty()) return run_backup_command(backup_arguments);
   if (!transfer_arguments.command.empty()) return print(run_transfer_command(transfer_arguments));
   if (load_arguments.chosen) return print(run_load_command(load_arguments));
   if (fsck_arguments.chosen) return run_fsck_command(fsck_arguments);

@@ -10,6 +10,7 @@
 
 #include "engine/base/time_text.h"
 #include "server/backup/log_object.h"
+#include "server/backup/prune.h"
 
 namespace tidemark::backup {
 namespace {
@@ -456,30 +457,17 @@ Status Shipper::age(Database& database) {
   return {};
 }
 
-// What is needed for the oldest moment that is kept is the newest complete generation that was there by then,
-// and all behind it. Others are marked before anything of them is removed, so that nobody reads what is
-// half there.
 Status Shipper::prune() {
-  const int64_t oldest_ms = clock_.wall_us() / 1000 - options_.keep_ms;
   Index index = index_;
-  const auto serves = [&](const Generation& one) { return one.complete && one.began_ms <= oldest_ms; };
-  const auto last = std::find_if(index.generations.rbegin(), index.generations.rend(), serves);
-  if (last != index.generations.rend()) {
-    for (auto one = index.generations.begin(); one != last.base() - 1; ++one) one->pruned = true;
-  }
-  if (index != index_) TM_TRY(write_index(index));
-  for (const Generation& one : index.generations) {
-    if (!one.pruned) continue;
-    const std::string id = one.id;
-    TM_ASSIGN(const ObjectPage page, store_->list(prefix_ + id + "/", {}, kKeysPerList));
-    for (const ObjectInfo& object : page.objects) TM_TRY(store_->remove(object.key));
-    // The rest next time, so that the log does not wait for it.
-    if (page.more) return {};
-    std::erase_if(index.generations, [&](const Generation& g) { return g.id == id; });
-    say(LogLevel::kInfo, "the old generation " + id + " was removed");
-    return write_index(std::move(index));
-  }
-  return {};
+  if (mark_older(index, clock_.wall_us() / 1000 - options_.keep_ms)) TM_TRY(write_index(index));
+  const auto old = std::ranges::find(index.generations, true, &Generation::pruned);
+  if (old == index.generations.end()) return {};
+  TM_ASSIGN(const bool gone, remove_some(*store_, prefix_ + old->id + "/"));
+  // The rest next time, so that the log does not wait for it.
+  if (!gone) return {};
+  say(LogLevel::kInfo, "the old generation " + old->id + " was removed");
+  index.generations.erase(old);
+  return write_index(std::move(index));
 }
 
 }  // namespace tidemark::backup

@@ -74,7 +74,6 @@ export class FaultProxy {
     this.requests = 0;
     this.counts = {}; // by fault
     this.seen = []; // the last requests, for people: [method, path, faults]
-    this.agent = new http.Agent({ keepAlive: true });
     this.late = new Set(); // copies that are still to be sent
     this.closed = false;
   }
@@ -105,7 +104,6 @@ export class FaultProxy {
     this.closed = true;
     await this.settled();
     await this.#stopListening();
-    this.agent.destroy();
   }
 
   async #listen(port) {
@@ -195,19 +193,22 @@ export class FaultProxy {
 
   #options(request) {
     const { hostname: host, port } = this.target;
-    return { host, port, method: request.method, path: request.url, headers: request.rawHeaders, agent: this.agent,
+    // Each on a connection of its own: one that was kept could be closed by the other side just when it is used again.
+    return { host, port, method: request.method, path: request.url, headers: request.rawHeaders, agent: false,
       timeout: TARGET_MS_MAX };
   }
 
   // Passes on a request and gives its whole answer.
   #pass(request, body) {
     return new Promise((resolve, reject) => {
+      let answered = false;
       const passed = http.request(this.#options(request), (answer) => {
+        answered = true; // perhaps before it has read all: then it may close what is still being sent
         collect(answer).then((bytes) => resolve({
           status: answer.statusCode, message: answer.statusMessage, headers: answer.rawHeaders, body: bytes,
         }), reject);
       });
-      passed.on("error", reject);
+      passed.on("error", (error) => answered || reject(error));
       passed.on("timeout", () => passed.destroy(new Error("the store does not answer")));
       passed.end(body);
     });
@@ -216,7 +217,7 @@ export class FaultProxy {
   // The server behind sees a request that breaks off in its middle.
   #tear(request, body) {
     return new Promise((resolve) => {
-      const torn = http.request({ ...this.#options(request), agent: false }, (answer) => answer.resume());
+      const torn = http.request(this.#options(request), (answer) => answer.resume());
       torn.on("error", () => {});
       torn.on("close", resolve);
       torn.write(body.subarray(0, body.length >> 1));

@@ -79,8 +79,9 @@ export default async function readers(suite, { minio, log }) {
   let status, denokv, replica, first, large;
 
   await suite.test("clients write, and all of it is shipped", async () => {
-    await workload.churn({ writers: 4, commits: 20 });
-    first = journal.last();
+    await workload.churn({ writers: 4, commits: 20 }); // while the first snapshot is being written
+    await source.shipped(journal.last());
+    first = await workload.large("before the others");
     await workload.dataset(DATASET);
     await workload.churn({ writers: 6, commits: 80 });
     large = [journal.last(), await workload.large("first")];
