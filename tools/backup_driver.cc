@@ -70,6 +70,7 @@ std::vector<BackupDriver::DatabaseBackup> BackupDriver::statuses() {
   std::map<std::string, backup::BackupService::Report> reports;
   for (backup::BackupService::Report& report : service_.reports())
     reports.emplace(report.identity.database, std::move(report));
+  const int64_t now_ms = host_.engine().clock().wall_us() / 1000;
   std::vector<DatabaseBackup> out;
   for (host::DatabaseRecord& record : host_.databases()) {
     if (record.gone()) continue;
@@ -81,7 +82,12 @@ std::vector<BackupDriver::DatabaseBackup> BackupDriver::statuses() {
       const auto& setting = record.settings.backup;
       one.id = setting && !setting->as.empty() ? setting->as : record.id.text();
       const auto report = reports.find(one.id);
-      if (report != reports.end()) one.report = std::move(report->second);
+      if (report != reports.end()) {
+        one.report = std::move(report->second);
+        if (const host::DatabaseRef open = host_.find(record.id))
+          one.lag = backup::measure_lag(open->database(), one.report->status.shipped, now_ms)
+                        .value_or(backup::Lag());
+      }
     }
     one.record = std::move(record);
     out.push_back(std::move(one));

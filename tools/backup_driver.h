@@ -40,6 +40,8 @@ class BackupDriver {
     std::string id;                        // that the backup has it under
     std::optional<backup::BackupService::Report> report;  // once it was opened
     std::string problem;  // why nothing could be begun; may be empty
+    // What is not in the backup. A database that is closed has nothing that is not.
+    backup::Lag lag;
   };
   // Of the databases that are not deleted, by name.
   std::vector<DatabaseBackup> statuses();

@@ -110,7 +110,16 @@ Result<Restored> restore_backup(Engine& engine, backup::ObjectStore& store, cons
   TM_ASSIGN(const bool resumed, prepare(files, partial,
                                         request.source + " as of " + moment_text(request.at) + ", as '" +
                                             request.database + "'"));
-  TM_ASSIGN(Restored out, fill(engine, store, request, partial, progress));
+  Result<Restored> filled = fill(engine, store, request, partial, progress);
+  if (!filled) {
+    // What cannot be gone on with is not kept.
+    const ErrorCode code = filled.error().code;
+    const bool hopeless = code == ErrorCode::kBeyondHorizon || code == ErrorCode::kNotFound ||
+                          code == ErrorCode::kConflict || code == ErrorCode::kInvalidArgument;
+    if (hopeless && !resumed) (void)remove_all(partial).has_value();
+    return std::unexpected(filled.error());
+  }
+  Restored out = *filled;
   out.resumed = resumed;
   TM_ASSIGN(const bool there, files.exists(to));
   if (there) TM_TRY(files.remove_dir(to));

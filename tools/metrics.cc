@@ -7,12 +7,16 @@
 #include <prometheus/text_serializer.h>
 
 #include <algorithm>
+#include <array>
 #include <filesystem>
 #include <functional>
 #include <optional>
 #include <system_error>
 #include <utility>
 #include <vector>
+
+#include "tools/backup_driver.h"
+#include "tools/replica.h"
 
 namespace tidemark::tools {
 namespace {
@@ -315,6 +319,78 @@ void add_database(Measured& sum, const Measured& one) {
   sum.expiry_lag_ms = std::max(sum.expiry_lag_ms, one.expiry_lag_ms);
 }
 
+// How one database's backup, or all together, stand.
+struct MeasuredBackup {
+  std::vector<Label> labels;
+  std::array<uint64_t, 3> states{};  // by ShipperState, how many
+  backup::Lag lag;
+  uint64_t log_objects = 0;
+  uint64_t uploaded_bytes = 0;
+};
+
+void add_backup(MeasuredBackup& sum, const MeasuredBackup& one) {
+  for (size_t i = 0; i < sum.states.size(); ++i) sum.states[i] += one.states[i];
+  sum.lag.commits += one.lag.commits;
+  sum.lag.bytes += one.lag.bytes;
+  sum.lag.ms = std::max(sum.lag.ms, one.lag.ms);
+  sum.log_objects += one.log_objects;
+  sum.uploaded_bytes += one.uploaded_bytes;
+}
+
+// Of those that are backed up.
+std::vector<MeasuredBackup> measure_backups(BackupDriver& backups) {
+  std::vector<MeasuredBackup> out;
+  for (const BackupDriver::DatabaseBackup& one : backups.statuses()) {
+    if (!one.target) continue;
+    MeasuredBackup& measured = out.emplace_back();
+    measured.labels = {{"database", one.record.name}};
+    auto state = one.problem.empty() ? backup::ShipperState::kPending : backup::ShipperState::kFailed;
+    if (one.report) {
+      const backup::ShipperStatus& status = one.report->status;
+      if (one.problem.empty()) state = status.state;
+      measured.log_objects = status.log_objects;
+      measured.uploaded_bytes = status.log_bytes + status.snapshot_bytes;
+      measured.lag = one.lag;
+    }
+    ++measured.states[static_cast<size_t>(state)];
+  }
+  return out;
+}
+
+void add_backups(Families& out, const std::vector<MeasuredBackup>& all) {
+  if (all.empty()) return;
+  constexpr std::array<const char*, 3> kStates = {"pending", "active", "failed"};
+  std::vector<Families::Sample> states, commits, bytes, seconds, objects, uploaded;
+  for (const MeasuredBackup& one : all) {
+    for (size_t i = 0; i < kStates.size(); ++i) {
+      std::vector<Label> labels = one.labels;
+      labels.push_back({"state", kStates[i]});
+      states.push_back({std::move(labels), static_cast<double>(one.states[i])});
+    }
+    commits.push_back({one.labels, static_cast<double>(one.lag.commits)});
+    bytes.push_back({one.labels, static_cast<double>(one.lag.bytes)});
+    seconds.push_back({one.labels, static_cast<double>(one.lag.ms) * 1e-3});
+    objects.push_back({one.labels, static_cast<double>(one.log_objects)});
+    uploaded.push_back({one.labels, static_cast<double>(one.uploaded_bytes)});
+  }
+  out.gauges("tidemark_backup_databases", "Databases that are backed up, by how that goes.", states);
+  out.gauges("tidemark_backup_lag_commits", "Commits that are not in the backup; at most 100000 are counted.",
+             commits);
+  out.gauges("tidemark_backup_lag_bytes", "Bytes of their keys and values.", bytes);
+  out.gauges("tidemark_backup_lag_seconds", "How long the oldest of them has waited.", seconds);
+  out.counters("tidemark_backup_log_objects_total", "Objects of logs written to backups.", objects);
+  out.counters("tidemark_backup_uploaded_bytes_total", "Bytes of logs and snapshots written to backups.",
+               uploaded);
+}
+
+void add_replica(Families& out, const Replica& replica, int64_t now_ms) {
+  const ReplicaStatus status = replica.status();
+  out.counter("tidemark_replica_commits_total", "Commits taken from the backup's log.", status.commits);
+  if (status.checked_ms == 0) return;
+  out.gauges("tidemark_replica_stale_seconds", "How long ago this replica had all that was in the backup.",
+             {{{}, static_cast<double>(std::max<int64_t>(now_ms - status.checked_ms, 0)) * 1e-3}});
+}
+
 }  // namespace
 
 std::string Metrics::text() const {
@@ -339,6 +415,14 @@ std::string Metrics::text() const {
             host.disk_state().trims ? 1 : 0);
   out.gauge("tidemark_writes_refused_for_disk", "Whether --max-disk-bytes has writes refused.",
             host.disk_state().full ? 1 : 0);
+  const int64_t now_ms = host.engine().clock().wall_us() / 1000;
+  if (sources_.backups != nullptr) {
+    const auto backups = measure_backups(*sources_.backups);
+    std::vector<MeasuredBackup> sum(backups.empty() ? 0 : 1);
+    for (const MeasuredBackup& one : backups) add_backup(sum.front(), one);
+    add_backups(out, sum);
+  }
+  if (sources_.replica != nullptr) add_replica(out, *sources_.replica, now_ms);
   return out.text();
 }
 
@@ -357,6 +441,8 @@ std::string Metrics::text_by_database() const {
   add_background(out, all);
   add_segments(out, all);
   add_keys(out, all);
+  if (sources_.backups != nullptr)
+    add_backups(out, measure_backups(*sources_.backups));
   return out.text();
 }
 

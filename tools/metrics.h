@@ -11,6 +11,9 @@
 
 namespace tidemark::tools {
 
+class BackupDriver;
+class Replica;
+
 // What GET /metrics tells. Any thread.
 class Metrics {
  public:
@@ -20,6 +23,8 @@ class Metrics {
     const RequestMetrics* requests;
     std::function<http::Counters()> listener;  // of the main port
     std::string data_dir;
+    BackupDriver* backups = nullptr;
+    Replica* replica = nullptr;  // null if the server is none
   };
   // All that `sources` names must outlive it.
   explicit Metrics(Sources sources) : sources_(std::move(sources)) {}

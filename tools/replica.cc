@@ -46,7 +46,9 @@ Result<std::unique_ptr<Replica>> Replica::start(host::Host& host, std::shared_pt
   TM_TRY(replica->find_database());
   TM_TRY(replica->begin(cancelled));
   replica->say(LogLevel::kInfo, "Initial snapshot is complete, starting sync.");
-  TM_TRY(replica->pull());
+  Status pulled = replica->pull();
+  if (!pulled && pulled.error().code == ErrorCode::kConflict) pulled = replica->start_over();
+  TM_TRY(pulled);
   replica->note({});
   return replica;
 }

@@ -257,7 +257,8 @@ int serve(const ServeOptions& options) {
   RequestMetrics request_metrics;
   http::Listener* main_listener = nullptr;
   const Metrics metrics({host->get(), &health, &request_metrics,
-                         [&main_listener] { return main_listener->counters(); }, options.data_dir});
+                         [&main_listener] { return main_listener->counters(); }, options.data_dir, &backups,
+                         replica.get()});
   OperatorPages pages(**host, health, metrics);
   HttpHandler handler({&service, &pages, &request_metrics, &engine->clock(),
                        options.log_level == LogLevel::kDebug ? log : LogSink()});

@@ -125,7 +125,7 @@ Status Follower::begin(const std::optional<kv::MomentName>& until) {
     TM_TRY(load_mark());
   }
   listed_ = mark_.log_key;
-  replay_ = LogReplay({database_.head(), database_.head_timestamp_ms()});
+  replay_ = LogReplay({database_.head(), database_.head_timestamp_ms()}, ours());
   return {};
 }
 
@@ -194,7 +194,7 @@ Result<bool> Follower::load_ordered(const std::string& generation, const std::ve
     if (!fetched && !first) break;
     SnapshotRange range;
     if (fetched) {
-      TM_ASSIGN(range, parse_snapshot_range(fetched->info.key, fetched->bytes));
+      TM_ASSIGN(range, parse_snapshot_range(fetched->info.key, fetched->bytes, known != nullptr));
       if (!range.version) return false;
       if (!first && range.version != version)
         return fail(ErrorCode::kCorruption,
@@ -227,7 +227,7 @@ Status Follower::load_any(const std::string& generation, const std::vector<Objec
   for (;;) {
     TM_ASSIGN(const auto fetched, fetch.next());
     if (!fetched) break;
-    TM_ASSIGN(const SnapshotRange range, parse_snapshot_range(fetched->info.key, fetched->bytes));
+    TM_ASSIGN(const SnapshotRange range, parse_snapshot_range(fetched->info.key, fetched->bytes, false));
     TM_TRY(put_all(*scratch, range.entries));
     ++progress_.objects;
     progress_.bytes += fetched->bytes.size();
@@ -253,7 +253,7 @@ Status Follower::load_any(const std::string& generation, const std::vector<Objec
 
 // Up to the first commit at or above `target`, as denokv does it.
 Result<CommitPoint> Follower::replay_until(Database& scratch, Versionstamp target) {
-  LogReplay replay({});
+  LogReplay replay({}, false);
   CommitPoint last{target, 0};
   std::vector<ReplayCommit> commits;
   std::string start_after;
@@ -263,11 +263,11 @@ Result<CommitPoint> Follower::replay_until(Database& scratch, Versionstamp targe
     std::vector<ObjectInfo> objects;
     for (const NamedLogObject& one : page) objects.push_back(one.info);
     ObjectFetch fetch(engine_.executor(), source_.store(), objects);
-    for (;;) {
+    for (size_t at = 0;;) {
       TM_ASSIGN(const auto fetched, fetch.next());
       if (!fetched) break;
       commits.clear();
-      TM_TRY(replay.add(fetched->info.key, fetched->bytes, commits));
+      TM_TRY(replay.add(fetched->info.key, page[at++].name, fetched->bytes, commits));
       for (const ReplayCommit& one : commits) {
         TM_TRY(put_all(scratch, one));
         last.timestamp_ms = one.point.timestamp_ms;
@@ -295,23 +295,44 @@ Status Follower::apply(std::vector<ReplayCommit>& commits) {
   return {};
 }
 
+// Of a generation that the next one continues, what lies behind that one's snapshot counts for nothing: it was
+// written by a server that was no longer the primary.
+std::optional<Versionstamp> Follower::end_of_generation() const {
+  if (!source_.index()) return std::nullopt;
+  const std::vector<Generation>& all = source_.index()->generations;
+  const auto current = std::ranges::find(all, mark_.generation, &Generation::id);
+  if (current == all.end() || current + 1 == all.end() || !(current + 1)->continues) return std::nullopt;
+  return (current + 1)->snapshot;
+}
+
 Result<uint64_t> Follower::pull(const std::optional<kv::MomentName>& until) {
   uint64_t taken = 0;
   std::vector<ReplayCommit> commits;
+  passed_ = false;
+  if (source_.index()) TM_TRY(source_.refresh());
   for (;;) {
+    const std::optional<Versionstamp> end = end_of_generation();
     TM_ASSIGN(const auto page, source_.log(mark_.generation, listed_));
+    std::vector<NamedLogObject> wanted;
     std::vector<ObjectInfo> objects;
-    for (const NamedLogObject& one : page)
-      if (one.name.last.stamp > database_.head() || !one.name.last.ends_commit()) objects.push_back(one.info);
+    bool ended = end && database_.head() >= *end;
+    for (const NamedLogObject& one : page) {
+      if (ended || (one.name.last.stamp <= database_.head() && one.name.last.ends_commit())) continue;
+      wanted.push_back(one);
+      objects.push_back(one.info);
+    }
     ObjectFetch fetch(engine_.executor(), source_.store(), objects);
-    for (;;) {
+    for (size_t at = 0; !ended; ++at) {
       TM_ASSIGN(const auto fetched, fetch.next());
       if (!fetched) break;
       commits.clear();
       const CommitPoint before = replay_.last();
-      TM_TRY(replay_.add(fetched->info.key, fetched->bytes, commits));
-      const auto beyond =
-          std::ranges::find_if(commits, [&](const ReplayCommit& one) { return is_beyond(one.point, until); });
+      TM_TRY(replay_.add(fetched->info.key, wanted[at].name, fetched->bytes, commits));
+      const auto beyond = std::ranges::find_if(commits, [&](const ReplayCommit& one) {
+        ended = ended || (end && one.point.stamp > *end);
+        passed_ = passed_ || is_beyond(one.point, until);
+        return ended || passed_;
+      });
       const bool cut = beyond != commits.end();
       commits.erase(beyond, commits.end());
       if (!cut) listed_ = fetched->info.key;
@@ -320,12 +341,10 @@ Result<uint64_t> Follower::pull(const std::optional<kv::MomentName>& until) {
       progress_.bytes += fetched->bytes.size();
       TM_TRY(apply(commits));
       taken += commits.size();
-      passed_ = cut;
-      if (!cut) continue;
-      replay_ = LogReplay(commits.empty() ? before : commits.back().point);
-      return taken;
+      if (cut) replay_ = LogReplay(commits.empty() ? before : commits.back().point, ours());
+      if (passed_) return taken;
     }
-    if (!page.empty()) {
+    if (!page.empty() && !ended) {
       listed_ = page.back().info.key;
       continue;
     }
@@ -344,7 +363,6 @@ Status Follower::detach() {
 
 Result<bool> Follower::next_generation() {
   if (!source_.index()) return false;
-  TM_TRY(source_.refresh());
   const std::vector<Generation>& all = source_.index()->generations;
   const auto current = std::ranges::find(all, mark_.generation, &Generation::id);
   const auto other_way = [&](const std::string& why) {

@@ -78,7 +78,7 @@ class Follower {
 
  private:
   Follower(Engine& engine, Database& database, Source source, const FollowerOptions& options)
-      : engine_(engine), database_(database), source_(std::move(source)), options_(options), replay_({}) {}
+      : engine_(engine), database_(database), source_(std::move(source)), options_(options), replay_({}, false) {}
 
   std::string source_name() const { return source_.store().describe() + "/" + source_.prefix(); }
   // Nothing if the database follows none. A fork has the mark of the database that it was made of, which
@@ -94,6 +94,8 @@ class Follower {
   Status load_any(const std::string& generation, const std::vector<ObjectInfo>& ranges, Versionstamp target);
   Result<CommitPoint> replay_until(Database& scratch, Versionstamp target);
   CommitOutcome publish(Ingest& ingest, const CommitPoint& last);
+  bool ours() const { return source_.index().has_value(); }
+  std::optional<Versionstamp> end_of_generation() const;
   // Moves on to the next generation, if the log of this one has ended; whether it has.
   Result<bool> next_generation();
   Status apply(std::vector<ReplayCommit>& commits);

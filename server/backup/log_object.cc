@@ -211,9 +211,10 @@ Status LogReplay::give(std::vector<ReplayCommit>& all, std::vector<ReplayCommit>
   return {};
 }
 
-Status LogReplay::add(std::string_view name, std::string_view bytes, std::vector<ReplayCommit>& out) {
+Status LogReplay::add(std::string_view key, const LogName& name, std::string_view bytes,
+                      std::vector<ReplayCommit>& out) {
   const auto damaged = [&](const Error& error) {
-    return fail_within("the log object " + std::string(name), error);
+    return fail_within("the log object " + std::string(key), error);
   };
   pb::BackupMutationRange range;
   if (!range.ParseFromArray(bytes.data(), static_cast<int>(bytes.size())))
@@ -222,9 +223,14 @@ Status LogReplay::add(std::string_view name, std::string_view bytes, std::vector
   const auto timestamp_ms = static_cast<int64_t>(std::min<uint64_t>(range.timestamp_ms(), INT64_MAX));
   for (pb::BackupReplicationLogEntry& entry : *range.mutable_entries())
     if (const Status added = add_entry(entry, timestamp_ms); !added) return damaged(added.error());
+  // What a store kept of an object that was cut off may be an object again, but for its end.
+  if (ours_ && !range.has_tidemark())
+    return damaged({ErrorCode::kCorruption, "it is cut off: only its beginning is there"});
   std::vector<ReplayCommit> all;
   if (range.has_tidemark()) {
     if (const Status added = add_ours(*range.mutable_tidemark(), all); !added) return damaged(added.error());
+    if (all.empty() || all.back().point.stamp != name.last.stamp)
+      return damaged({ErrorCode::kCorruption, "it does not hold what its name says"});
   } else {
     all.swap(complete_);
   }

@@ -79,12 +79,13 @@ struct ReplayCommit {
 // came in. One thread.
 class LogReplay {
  public:
-  // Commits up to `after` are left out.
-  explicit LogReplay(CommitPoint after) : last_(after) {}
+  // Commits up to `after` are left out. `ours`: of a log that this program writes, whose objects say more.
+  LogReplay(CommitPoint after, bool ours) : last_(after), ours_(ours) {}
 
-  // Appends to `out`. `name` is for messages. kCorruption: the bytes are no such object, or do not follow
-  // what came before; kNewerFormat.
-  Status add(std::string_view name, std::string_view bytes, std::vector<ReplayCommit>& out);
+  // Appends to `out`. `key`: of the object, for messages, and `name`, what that says. kCorruption: the bytes
+  // are no such object, or only a part of it, or do not follow what came before; nothing was taken then.
+  Status add(std::string_view key, const LogName& name, std::string_view bytes,
+             std::vector<ReplayCommit>& out);
   // The last commit that was given.
   const CommitPoint& last() const { return last_; }
   // Whether a commit has begun that has not ended.
@@ -96,6 +97,7 @@ class LogReplay {
   Status give(std::vector<ReplayCommit>& all, std::vector<ReplayCommit>& out);
 
   CommitPoint last_;
+  bool ours_;
   std::optional<ReplayCommit> open_;
   LogPosition position_;  // of the last entry
   std::vector<ReplayCommit> complete_;

@@ -116,6 +116,8 @@ void BackupService::poll_all(const std::vector<Offer>& offers,
 
 void BackupService::forget(const EntryRef& entry, std::vector<std::shared_ptr<Database>>& let_go) {
   entry->shipper->release();
+  // What is not backed up any more need not hold its past.
+  if (const auto database = entry->known.lock()) (void)database->hold(std::nullopt).has_value();
   entry->known.reset();
   let_go.push_back(std::exchange(entry->database, nullptr));
 }
@@ -169,20 +171,8 @@ std::vector<BackupService::Report> BackupService::reports() const {
   MutexLock lock(mutex_);
   std::vector<Report> out;
   for (const auto& [id, entry] : entries_)
-    out.push_back({entry->identity, entry->store->describe(), entry->shipper->status(), entry->known});
+    out.push_back({entry->identity, entry->shipper->status()});
   return out;
-}
-
-void BackupService::drop(const std::string& database) {
-  std::vector<std::shared_ptr<Database>> let_go;  // after the lock
-  MutexLock lock(mutex_);
-  const auto found = entries_.find(database);
-  if (found == entries_.end()) return;
-  const EntryRef entry = found->second;
-  while (entry->under_way()) changed_.wait(mutex_);
-  if (entry->database != nullptr) entry->shipper->let_go(*entry->database);
-  forget(entry, let_go);
-  entries_.erase(database);
 }
 
 bool BackupService::all_idle() const {

@@ -32,9 +32,7 @@ class BackupService {
   };
   struct Report {
     ShipperIdentity identity;
-    std::string target;  // for people
     ShipperStatus status;
-    std::weak_ptr<Database> database;  // while it is open
   };
 
   BackupService(Engine& engine, const ShipperOptions& options, LogSink log);
@@ -46,10 +44,8 @@ class BackupService {
   void poll(const std::vector<Offer>& offers);
   // Nothing more is kept of the past for backups that have fallen behind: the disk is short of space.
   void let_go();
-  // Of one database of the last poll, or all that were ever offered and not dropped.
+  // Of all that were ever offered.
   std::vector<Report> reports() const;
-  // Forgets a database that is not to be backed up any more.
-  void drop(const std::string& database);
 
   // Ships what is left, for at most so long, then ends everything. Blocks.
   void stop(int64_t timeout_us);

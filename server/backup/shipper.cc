@@ -20,6 +20,7 @@ constexpr int64_t kFirstPauseUs = 1'000'000;
 constexpr int64_t kLongestPauseUs = 60'000'000;
 constexpr int64_t kAgeIntervalMs = 60'000;
 constexpr int kKeysPerList = 1000;
+constexpr uint64_t kMaxLogObjectBytes = uint64_t{1} << 30;
 
 Versionstamp just_below(Versionstamp stamp) {
   if (stamp.tail > 0) return {stamp.number, static_cast<uint16_t>(stamp.tail - 1)};
@@ -207,47 +208,49 @@ Status Shipper::fence(const Index& theirs) {
 }
 
 // Log objects are numbered, so the last one is found by doubling, then halving.
-Result<std::optional<LogName>> Shipper::last_log_object(const std::string& generation) {
+Result<Shipper::LogEnd> Shipper::end_of_log(const std::string& generation) {
   const std::string folder = generation + std::string(kLogFolder);
-  std::optional<LogName> last;
-  const auto look = [&](uint64_t from) -> Result<bool> {
-    std::string start_after = generation + log_start(from);
-    bool found = false;
-    for (bool more = true; more;) {
-      TM_ASSIGN(const ObjectPage page, store_->list(folder, start_after, found ? kKeysPerList : 1));
-      for (const ObjectInfo& object : page.objects) {
-        const auto name = parse_log_name(std::string_view(object.key).substr(folder.size()));
-        if (!name)
-          return fail(ErrorCode::kConflict,
-                      store_->describe() + "/" + object.key + " is no object of a backup: remove it");
-        if (!last || last->last < name->last) last = *name;
-        start_after = object.key;
-      }
-      // The last number may be there twice: what was written late by an earlier run.
-      more = found ? page.more : false;
-      found = found || !page.objects.empty();
-    }
-    return found;
-  };
-  uint64_t step = 1;
-  TM_ASSIGN(bool found, look(1));
-  while (found) {
-    step *= 2;
-    TM_ASSIGN(found, look(last->sequence + step));
-  }
-  while (last && step > 1) {
-    step /= 2;
-    TM_ASSIGN(found, look(last->sequence + step));
-  }
-  if (last) {
-    const std::string start_after = generation + log_start(last->sequence);
-    TM_ASSIGN(const ObjectPage page, store_->list(folder, start_after, kKeysPerList));
+  // Those with this number or a higher one, as far as a page goes.
+  const auto look = [&](uint64_t from, int keys) -> Result<std::vector<LogName>> {
+    TM_ASSIGN(const ObjectPage page, store_->list(folder, generation + log_start(from), keys));
+    std::vector<LogName> names;
     for (const ObjectInfo& object : page.objects) {
       const auto name = parse_log_name(std::string_view(object.key).substr(folder.size()));
-      if (name && last->last < name->last) last = *name;
+      if (!name)
+        return fail(ErrorCode::kConflict, store_->describe() + "/" + object.key +
+                                              " is no object of a backup: remove it");
+      names.push_back(*name);
     }
+    return names;
+  };
+  uint64_t known = 0, step = 1;
+  const auto try_from = [&](uint64_t from) -> Result<bool> {
+    TM_ASSIGN(const std::vector<LogName> names, look(from, 1));
+    if (!names.empty()) known = names.front().sequence;
+    return !names.empty();
+  };
+  TM_ASSIGN(bool found, try_from(1));
+  for (; found; step *= 2) {
+    TM_ASSIGN(found, try_from(known + step));
   }
-  return last;
+  for (; known > 0 && step > 0; step /= 2) TM_TRY(try_from(known + step));
+  LogEnd end;
+  if (known == 0) return end;
+  // The same number may be there twice: what was written late by an earlier run.
+  TM_ASSIGN(const std::vector<LogName> names, look(known - 1, kKeysPerList));
+  for (const LogName& name : names) {
+    std::optional<LogName>& place = name.sequence == known ? end.last : end.before;
+    if (!place || place->last < name.last) place = name;
+  }
+  return end;
+}
+
+Result<bool> Shipper::is_whole(const LogName& name, Versionstamp after) {
+  const std::string key = generation_prefix() + format_name(name);
+  TM_ASSIGN(const Object object, store_->get(key, kMaxLogObjectBytes));
+  LogReplay replay({after, 0}, true);
+  std::vector<ReplayCommit> commits;
+  return replay.add(key, name, object.bytes, commits).has_value();
 }
 
 CommitPoint Shipper::log_begin(const Database& database, Versionstamp snapshot) {
@@ -258,7 +261,18 @@ CommitPoint Shipper::log_begin(const Database& database, Versionstamp snapshot) 
 
 Status Shipper::find_position(Database& database) {
   const Generation& newest = index_.generations.back();
-  TM_ASSIGN(const std::optional<LogName> last, last_log_object(generation_prefix()));
+  TM_ASSIGN(const LogEnd end, end_of_log(generation_prefix()));
+  std::optional<LogName> last = end.last;
+  trying_.reset();
+  if (last) {
+    const Versionstamp after = end.before ? end.before->last.stamp : log_begin(database, newest.snapshot).stamp;
+    TM_ASSIGN(const bool whole, is_whole(*last, after));
+    // Its writing was interrupted, and the store kept what had come: it is written again.
+    if (!whole) {
+      trying_ = last->last.stamp;
+      last = end.before;
+    }
+  }
   next_object_ = last ? last->sequence + 1 : 1;
   CommitPoint position{last ? last->last.stamp : newest.snapshot, 0};
   const auto start_over = [&](const std::string& reason) {

@@ -89,7 +89,14 @@ class Shipper {
   Status step(Database& database);
   Status attach(Database& database);
   Status find_position(Database& database);
-  Result<std::optional<LogName>> last_log_object(const std::string& generation);
+  // The last two objects of a generation's log, as far as there are any.
+  struct LogEnd {
+    std::optional<LogName> last;
+    std::optional<LogName> before;
+  };
+  Result<LogEnd> end_of_log(const std::string& generation);
+  // Whether an object of the log is there in full.
+  Result<bool> is_whole(const LogName& name, Versionstamp after);
   Status begin_generation(Database& database, const std::string& reason, bool continues);
   Status start_snapshot(Database& database);
   Status finish_snapshot();

@@ -88,7 +88,7 @@ std::string SnapshotRangeWriter::finish() {
   return std::move(range_);
 }
 
-Result<SnapshotRange> parse_snapshot_range(std::string_view name, std::string_view bytes) {
+Result<SnapshotRange> parse_snapshot_range(std::string_view name, std::string_view bytes, bool ours) {
   const auto damaged = [&](const Error& error) {
     return fail_within("the snapshot object " + std::string(name), error);
   };
@@ -97,6 +97,8 @@ Result<SnapshotRange> parse_snapshot_range(std::string_view name, std::string_vi
     return damaged({ErrorCode::kCorruption, "it is no such object"});
   if (range.data_list_size() != range.metadata_list_size())
     return damaged({ErrorCode::kCorruption, "its two lists are not of one length"});
+  if (ours && !range.has_tidemark())
+    return damaged({ErrorCode::kCorruption, "it is cut off: only its beginning is there"});
   SnapshotRange out;
   if (range.has_tidemark()) {
     const auto version = parse_stamp(range.tidemark().versionstamp());

@@ -49,7 +49,8 @@ struct SnapshotRange {
   std::vector<SnapshotEntry> entries;
 };
 
-// kCorruption; `name` is for its message.
-Result<SnapshotRange> parse_snapshot_range(std::string_view name, std::string_view bytes);
+// `ours`: it is one that this program writes. kCorruption, also if only a part of it is there; `name` is for
+// its message.
+Result<SnapshotRange> parse_snapshot_range(std::string_view name, std::string_view bytes, bool ours);
 
 }  // namespace tidemark::backup

@@ -1,5 +1,6 @@
 #include "server/backup/snapshot_upload.h"
 
+#include <algorithm>
 #include <vector>
 
 #include "server/backup/object_names.h"
@@ -12,6 +13,8 @@ namespace {
 constexpr uint64_t kSequence = 1;  // a generation has one snapshot
 constexpr int kKeysPerList = 1000;
 constexpr uint64_t kMaxRangeBytes = uint64_t{256} << 20;
+// So many ranges may be begun before an older one is complete.
+constexpr uint64_t kWindow = 16;
 
 // All but the server's own bookkeeping.
 kv::KeyRange backed_up_keys() {
@@ -31,7 +34,7 @@ SnapshotUpload::SnapshotUpload(const Database& database, std::shared_ptr<Snapsho
       object_bytes_(object_bytes) {}
 
 // Ranges are written side by side, so one may be missing before others that are there: those behind the first
-// gap are written again.
+// gap are written again. So are the last ones before it: a store may have kept part of what was being written.
 Status SnapshotUpload::resume() {
   MutexLock lock(scan_mutex_);
   kv::KeyRange left = backed_up_keys();
@@ -49,16 +52,16 @@ Status SnapshotUpload::resume() {
     }
     more = page.more;
   }
-  // Where the last of them ends is told by what it holds.
-  while (next_ > 0) {
+  next_ -= std::min(next_, kWindow);
+  if (next_ > 0) {
+    // Where it ends is told by what it holds.
     const std::string key = prefix_ + format_name(SnapshotName{kSequence, next_ - 1});
     TM_ASSIGN(const Object object, store_.get(key, kMaxRangeBytes));
-    const auto range = parse_snapshot_range(key, object.bytes);
-    if (range && !range->entries.empty() && range->version == version()) {
+    const auto range = parse_snapshot_range(key, object.bytes, true);
+    if (range && !range->entries.empty() && range->version == version())
       left.start = range->entries.back().key + '\0';
-      break;
-    }
-    --next_;
+    else
+      next_ = 0;
   }
   scan_ = std::make_unique<kv::KeyspaceScan>(database_, *snapshot_, std::move(left));
   return {};
@@ -88,16 +91,17 @@ Result<bool> SnapshotUpload::run() {
   std::optional<std::string> range;
   {
     MutexLock lock(scan_mutex_);
+    if (!writing_.empty() && next_ >= *writing_.begin() + kWindow) return false;
     auto read = read_range(number);
     failed_ = failed_ || !read;
     TM_ASSIGN(range, std::move(read));
     if (!range) return false;
-    ++writing_;
+    writing_.insert(number);
   }
   const auto put = store_.put(prefix_ + format_name(SnapshotName{kSequence, number}), *range);
   if (put) bytes_.fetch_add(range->size(), std::memory_order_relaxed);
   MutexLock lock(scan_mutex_);
-  --writing_;
+  writing_.erase(number);
   failed_ = failed_ || !put;
   if (!put) return std::unexpected(put.error());
   return !ended_ && !failed_;
@@ -105,7 +109,7 @@ Result<bool> SnapshotUpload::run() {
 
 bool SnapshotUpload::done() const {
   MutexLock lock(scan_mutex_);
-  return ended_ && writing_ == 0 && !failed_;
+  return ended_ && writing_.empty() && !failed_;
 }
 
 uint64_t SnapshotUpload::ranges() const {

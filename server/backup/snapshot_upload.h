@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 
 #include "engine/base/status.h"
@@ -25,7 +26,9 @@ class SnapshotUpload {
 
   // Finds what is there already. Once, before the others.
   Status resume();
-  // Writes the next range; whether there may be another. An error ends the upload: make another one.
+  // Writes the next range; whether to call it again. Not while one that was begun long before is still being
+  // written, so that it is known which ones an interruption may leave in part. An error ends the upload: make
+  // another one.
   Result<bool> run();
   // Whether all ranges are written.
   bool done() const;
@@ -54,7 +57,7 @@ class SnapshotUpload {
   bool ended_ TM_GUARDED_BY(scan_mutex_) = false;
   bool failed_ TM_GUARDED_BY(scan_mutex_) = false;
   uint64_t next_ TM_GUARDED_BY(scan_mutex_) = 0;
-  uint64_t writing_ TM_GUARDED_BY(scan_mutex_) = 0;
+  std::set<uint64_t> writing_ TM_GUARDED_BY(scan_mutex_);
 
   std::atomic<uint64_t> entries_{0};
   std::atomic<uint64_t> bytes_{0};

@@ -16,7 +16,7 @@ import { chosenRules } from "./lib/report.mjs";
 import { Suite } from "./lib/suite.mjs";
 
 // Longest first. NAME-VARIANT is suites/NAME.mjs, which looks at its own name.
-const SUITES = ["dataset-deno", "dataset-node", "crash", "tls", "sqlite", "past", "restart", "conformance-clients", "conformance",
+const SUITES = ["dataset-deno", "dataset-node", "backup", "crash", "tls", "sqlite", "past", "restart", "conformance-clients", "conformance",
   "protocol", "clients", "verifier", "dump", "cli"];
 const AT_ONCE = 2;
 const SUITE_MS_MAX = 300_000;

@@ -201,16 +201,21 @@ export class FaultProxy {
   // Passes on a request and gives its whole answer.
   #pass(request, body) {
     return new Promise((resolve, reject) => {
-      let answered = false;
       const passed = http.request(this.#options(request), (answer) => {
-        answered = true; // perhaps before it has read all: then it may close what is still being sent
-        collect(answer).then((bytes) => resolve({
-          status: answer.statusCode, message: answer.statusMessage, headers: answer.rawHeaders, body: bytes,
-        }), reject);
+        collect(answer).then((bytes) => {
+          resolve({ status: answer.statusCode, message: answer.statusMessage, headers: answer.rawHeaders, body: bytes });
+          if (!passed.writableEnded) passed.destroy();
+        }, reject);
       });
-      passed.on("error", (error) => answered || reject(error));
+      passed.on("error", reject);
       passed.on("timeout", () => passed.destroy(new Error("the store does not answer")));
-      passed.end(body);
+      if (request.headers.expect) {
+        // The server is asked before it is sent much: it may refuse the request, and then reads no more.
+        passed.on("continue", () => passed.end(body));
+        passed.flushHeaders();
+      } else {
+        passed.end(body);
+      }
     });
   }
 

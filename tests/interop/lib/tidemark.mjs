@@ -43,6 +43,12 @@ export async function dump(dataDir, ...args) {
   return readFileSync(file, "utf8").trimEnd().split("\n").slice(1);
 }
 
+// The moments of a database as [versionstamp, time], the newest first.
+export async function moments(dataDir) {
+  const text = await tidemark(["pitr", "list", "--data-dir", dataDir]);
+  return text.trimEnd().split("\n").filter(Boolean).map((line) => line.split("\t"));
+}
+
 // Makes a new store of a backup; gives its folder, and what the command said of it.
 export async function restore(store, prefix, ...args) {
   const to = join(makeFolder("restored"), "data");
@@ -78,12 +84,13 @@ export class BackedUp {
     return one;
   }
 
-  // Waits until all that was committed up to the versionstamp is in the backup, and can be restored; gives the status.
-  async shipped(versionstamp, database) {
-    const until = performance.now() + SHIPPED_MS_MAX;
-    for (;;) {
+  // Waits until all that was committed up to the versionstamp is in the backup, and can be restored; gives the status. With
+  // `beyond`, the prefix of a generation: until there is another, complete one.
+  async shipped(versionstamp, { database, beyond } = {}) {
+    for (const until = performance.now() + SHIPPED_MS_MAX; ;) {
       const status = await this.status(database);
-      if (status.state === "active" && status.lag.commits === 0 && status.shipped.versionstamp >= versionstamp) return status;
+      const all = status.state === "active" && status.lag.commits === 0 && status.shipped.versionstamp >= versionstamp;
+      if (all && status.prefix !== beyond) return status;
       if (performance.now() > until) {
         throw new Error(`not all is in the backup after ${SHIPPED_MS_MAX} ms: ${JSON.stringify(status)}\n${this.server.stderr.slice(-2000)}`);
       }
@@ -96,9 +103,8 @@ export class BackedUp {
     return linesOf(this.url, versionstamp ? `/db/${database}@${versionstamp}` : `/db/${database}`);
   }
 
-  async moments() {
-    const text = await tidemark(["pitr", "list", "--data-dir", this.dataDir]);
-    return text.trimEnd().split("\n").filter(Boolean).map((line) => line.split("\t"));
+  moments() {
+    return moments(this.dataDir);
   }
 
   // Where the backup of a database is, with a slash at its end.

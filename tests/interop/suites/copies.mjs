@@ -3,7 +3,7 @@
 import { cpSync, renameSync } from "node:fs";
 import { join } from "node:path";
 
-import { makeFolder } from "../../e2e/lib/server.mjs";
+import { makeFolder, sleep } from "../../e2e/lib/server.mjs";
 import { Denokv } from "../lib/denokv.mjs";
 import { expect, expectSame } from "../lib/lines.mjs";
 import { BackedUp, dump, restore } from "../lib/tidemark.mjs";
@@ -39,7 +39,8 @@ async function isBackupOf(source, versionstamp, log) {
 
 export default async function copies(suite, { minio, log }) {
   await suite.test("a data folder from before is put back: a new generation, and the old one is still there", async () => {
-    const source = await new BackedUp(minio, "copies/older/").start();
+    const folder = makeFolder("older");
+    const source = await new BackedUp(minio, "copies/older/", { dataDir: join(folder, "data") }).start();
     const journal = await write(source, 61);
     await source.shipped(journal.last());
     await source.end();
@@ -51,7 +52,7 @@ export default async function copies(suite, { minio, log }) {
     const before = await dump(source.dataDir);
     await source.end();
 
-    renameSync(source.dataDir, `${source.dataDir}-lost`);
+    renameSync(source.dataDir, join(folder, "lost"));
     renameSync(older, source.dataDir);
     await source.start();
     const other = await write(source, 63);
@@ -59,7 +60,6 @@ export default async function copies(suite, { minio, log }) {
     const again = await restore(minio, await source.place(), "--at", lost);
     expectSame(await dump(again.to), before, "restored as of what was lost");
     await source.end();
-    renameSync(`${source.dataDir}-lost`, join(older, "..", "lost")); // where it is removed
   });
 
   await suite.test("two copies are served at once: one of them writes the backup, the other says that it does not", async () => {
@@ -77,7 +77,7 @@ export default async function copies(suite, { minio, log }) {
     await write(one, 66);
     for (let i = 0; (await one.status()).state !== "failed"; i++) {
       expect(i < 100, `the other one goes on: ${JSON.stringify(await one.status())}`);
-      await new Promise((resolve) => setTimeout(resolve, 100));
+      await sleep(100);
     }
     const { message } = await one.status();
     expect(/another run of this server, or a copy of its store, writes the backup/.test(message), message);

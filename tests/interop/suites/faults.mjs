@@ -1,16 +1,19 @@
 // The way to the store is as bad as can be, and the server is killed on top of it; once it is good again, nothing is missing
 // in the backups, and nothing is there twice.
 
+import { rmSync } from "node:fs";
+
 import { FaultProxy } from "../../e2e/lib/fault_proxy.mjs";
 import { sleep, within } from "../../e2e/lib/server.mjs";
 import { Denokv } from "../lib/denokv.mjs";
 import { Journal } from "../lib/journal.mjs";
 import { expect, expectSame } from "../lib/lines.mjs";
-import { BackedUp, dump, restore, tidemark } from "../lib/tidemark.mjs";
+import { BackedUp, dump, moments, restore, tidemark } from "../lib/tidemark.mjs";
 import { Workload } from "../lib/workload.mjs";
 
 const SEED = 31;
 const LOAD_MS = 11_000; // before the kill, and again after it
+const DURABLE_MS = 8_000;
 const DATABASES = ["default", "orders", "visits"];
 const BULK_ENTRIES = 200; // more than one object of a snapshot
 
@@ -75,7 +78,7 @@ export default async function faults(suite, { minio, log }) {
   await suite.test("once the store is well, all of it is shipped", async () => {
     proxy.clear();
     const began = performance.now();
-    for (const name of DATABASES) await source.shipped(journals[name].last(), name);
+    for (const name of DATABASES) await source.shipped(journals[name].last(), { database: name });
     log(`${proxy.requests} requests, faults ${JSON.stringify(proxy.counts)}; lag 0 after ${Math.round(performance.now() - began)} ms`);
     await proxy.settled();
     for (const name of DATABASES) {
@@ -123,6 +126,27 @@ export default async function faults(suite, { minio, log }) {
       await denokv.checkout("f".repeat(20));
       log(`${name}: ${expectSame(await denokv.lines(), await source.lines("", name), "denokv")} entries read by denokv`);
     }
+  });
+  await suite.test("--durability backup: what was acknowledged is in the bucket, though disk and server are gone", async () => {
+    const durable = await new BackedUp(source.store, "faults-durable/", { args: ["--durability", "backup"] }).start();
+    const workload = await Workload.open(durable.url, SEED + 30);
+    const place = await durable.place();
+    await durable.shipped("");
+    for (const rule of WRITING) proxy.add(rule);
+    const work = workload.churn({ writers: 8 }).catch(() => {}); // until it is killed
+    await sleep(DURABLE_MS);
+    await durable.end("SIGKILL");
+    await within(60_000, "the end of the load", work);
+    proxy.clear();
+    workload.close();
+    rmSync(durable.dataDir, { recursive: true });
+    const acknowledged = workload.journal.stamps();
+    expect(acknowledged.length > 20, `no more than ${acknowledged.length} commits were acknowledged`);
+    const { to } = await restore(minio, place);
+    const there = new Set((await moments(to)).map(([stamp]) => stamp));
+    const lost = acknowledged.filter((stamp) => !there.has(stamp));
+    expect(lost.length === 0, `${lost.length} of ${acknowledged.length} commits that were acknowledged are lost, such as ${lost[0]}`);
+    log(`--durability backup: ${acknowledged.length} commits acknowledged, ${there.size} restored`);
   });
   await source.end();
   await proxy.close();

@@ -5,8 +5,9 @@ import { openKv } from "../../e2e/lib/client.mjs";
 import { FaultProxy } from "../../e2e/lib/fault_proxy.mjs";
 import { failure } from "../../e2e/lib/report.mjs";
 import { makeFolder, runTidemark, Server, sleep, TOKEN } from "../../e2e/lib/server.mjs";
+import { Denokv } from "../lib/denokv.mjs";
 import { expect, expectSame } from "../lib/lines.mjs";
-import { BackedUp, dump, linesOf, s3Options, tidemark } from "../lib/tidemark.mjs";
+import { BackedUp, dump, linesOf, restore, s3Options, tidemark } from "../lib/tidemark.mjs";
 import { Workload } from "../lib/workload.mjs";
 
 const FOLLOWED_MS_MAX = 30_000;
@@ -110,9 +111,11 @@ export default async function replicas(suite, { minio, log }) {
     log(`${await replica.follows(source)} entries after a rewind`);
   });
   await suite.test("it follows into the next generation", async () => {
+    const { prefix } = await source.status();
     await source.end();
     source.args = ["--backup-generation-age", "1s"];
     await source.start();
+    await source.shipped("", { beyond: prefix });
     await workload.churn({ writers: 4, commits: 20 });
     log(`${await replica.follows(source)} entries in the next generation`);
   });
@@ -133,8 +136,31 @@ export default async function replicas(suite, { minio, log }) {
   await suite.test("it is dumped like the source", async () => {
     log(`${expectSame(await dump(replica.dataDir), await dump(source.dataDir), "the replica's dump")} lines of dump`);
   });
+  await suite.test("promoted, it is the primary: the one before takes no more writes, and denokv reads the new one", async () => {
+    const before = await source.shipped(journal.last());
+    await tidemark(["promote", "--data-dir", replica.dataDir]);
+    expectSame(await replica.lines(), await source.lines(), "the new primary");
+    const own = await Workload.open(replica.url, 73);
+    await own.churn({ writers: 4, commits: 30 });
+    await own.large("promoted");
+    let refused = null;
+    for (const until = performance.now() + FOLLOWED_MS_MAX; !refused; ) {
+      refused = await workload.kv.set(["lost"], 1).then(() => null, (error) => error);
+      expect(performance.now() < until, "the primary before still takes writes");
+    }
+    expect(/another server/.test((await source.status()).message), `the primary before says ${JSON.stringify(await source.status())}`);
+    const primary = Object.assign(new BackedUp(minio, "replicas/", { dataDir: replica.dataDir }), { server: replica.server, url: replica.url });
+    const { prefix } = await primary.shipped(own.journal.last(), { beyond: before.prefix });
+    own.close();
+    const denokv = new Denokv(minio, prefix);
+    await denokv.sync();
+    await denokv.checkout("f".repeat(20));
+    log(`${expectSame(await denokv.lines(), await primary.lines(), "denokv")} entries of the promoted one read by denokv, prefix ${prefix}`);
+    const restored = await restore(minio, await primary.place());
+    expectSame(await dump(restored.to), await dump(primary.dataDir), "restored of the promoted one");
+  });
   workload.close();
   await replica.server.end();
-  await source.end();
+  await source.end("SIGKILL");
   await proxy.close();
 }

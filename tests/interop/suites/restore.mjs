@@ -1,9 +1,12 @@
 // Out of a bucket, a store again: what is dumped from it is what is dumped from the source, line by line, for the newest
 // state, for older moments, and for the history in between.
 
-import { Server } from "../../e2e/lib/server.mjs";
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+
+import { makeFolder, runTidemark, Server } from "../../e2e/lib/server.mjs";
 import { expect, expectSame } from "../lib/lines.mjs";
-import { BackedUp, dump, linesOf, restore } from "../lib/tidemark.mjs";
+import { BackedUp, dump, linesOf, restore, s3Options, tidemark } from "../lib/tidemark.mjs";
 import { Workload } from "../lib/workload.mjs";
 
 const DATASET = 6000;
@@ -80,6 +83,26 @@ export default async function restores(suite, { minio, log }) {
     const server = await Server.start(restored.to);
     expectSame(await linesOf(server.url), journal.linesAt(stamps()[60]), "the restored store, with the journal");
     await server.end();
+  });
+  await suite.test("an object of the log that is missing, or was cut, is named, and nothing is restored", async () => {
+    const logs = (await minio.s3.list(prefix)).map(({ key }) => key).filter((key) => key.includes("/logs/"));
+    const at = logs.length >> 1;
+    const bytes = await minio.s3.get(logs[at]);
+    const cannot = async (words) => {
+      const to = join(makeFolder("restored"), "data");
+      const run = await runTidemark(["backup", "restore", "--to", to, ...s3Options(minio, prefix)], { env: minio.env });
+      expect(run.code === 1 && run.stderr.includes(words) && !existsSync(to), `exit code ${run.code}: ${run.stderr}`);
+    };
+    await minio.s3.remove(logs[at]);
+    await cannot("is missing before it");
+    await minio.s3.put(logs[at], bytes.subarray(0, bytes.length >> 1));
+    await cannot(logs[at].slice(prefix.length));
+    await minio.s3.put(logs[at], bytes);
+    expectSame(await dump((await restore(minio, prefix)).to), await dump(source.dataDir), "restored after it was put back");
+  });
+  await suite.test("`backup verify --restore` says the same", async () => {
+    const said = await tidemark(["backup", "verify", "--restore", "--data-dir", source.dataDir, ...s3Options(minio, prefix)], minio.env);
+    expect(said.includes("the backup is whole"), said);
   });
   workload.close();
   await source.end();
