@@ -251,6 +251,7 @@ Result<std::string> restore(const BackupArguments& arguments) {
                {"bytes", restored.bytes},
                {"resumed", restored.resumed},
                {"reached", restored.reached},
+               {"tornEnd", restored.torn_end},
                {"ms", ms}}) +
            "\n";
   }
@@ -258,6 +259,7 @@ Result<std::string> restore(const BackupArguments& arguments) {
                     restored.at.stamp.hex() + ")\n";
   if (!restored.reached)
     out += "the backup does not reach the moment asked for: this is the newest state in it\n";
+  if (!restored.torn_end.empty()) out += "the log ends before its last object: " + restored.torn_end + "\n";
   out += "read " + human_bytes(restored.bytes) + " in " + std::to_string((ms + 999) / 1000) + " s; " +
          std::to_string(restored.commits) + " commits of the log; history from " +
          restored.horizon.stamp.hex() + " on\n";

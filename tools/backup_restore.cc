@@ -86,6 +86,7 @@ Result<Restored> fill(Engine& engine, backup::ObjectStore& store, const RestoreR
     TM_TRY(follower->pull(request.at));
     out.commits = follower->progress().commits;
     out.bytes = follower->progress().bytes;
+    out.torn_end = follower->torn_end();
     out.at = {database.head(), database.head_timestamp_ms()};
     TM_ASSIGN(out.horizon, database.last_commit(database.horizon(), INT64_MAX));
     out.horizon.stamp = database.horizon();

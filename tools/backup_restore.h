@@ -30,6 +30,7 @@ struct Restored {
   uint64_t commits = 0;  // taken from the log
   uint64_t bytes = 0;    // read
   bool resumed = false;
+  std::string torn_end;  // why the last object of the log could not be taken; empty: it was
   bool reached = true;  // whether the log goes as far as the moment asked for
 };
 

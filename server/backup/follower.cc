@@ -305,6 +305,17 @@ std::optional<Versionstamp> Follower::end_of_generation() const {
   return (current + 1)->snapshot;
 }
 
+// The last object of a log may be there in part only, if its writing was interrupted: it is taken for not
+// written yet. Anywhere else it is damage.
+Status Follower::accept_torn_end(const std::string& key, const Error& error) {
+  TM_ASSIGN(const auto behind, source_.log(mark_.generation, key));
+  if (!behind.empty()) return std::unexpected(error);
+  if (torn_end_ != error.message && options_.log)
+    options_.log(LogLevel::kWarning, "the log ends before its last object: " + error.message);
+  torn_end_ = error.message;
+  return {};
+}
+
 Result<uint64_t> Follower::pull(const std::optional<kv::MomentName>& until) {
   uint64_t taken = 0;
   std::vector<ReplayCommit> commits;
@@ -327,7 +338,11 @@ Result<uint64_t> Follower::pull(const std::optional<kv::MomentName>& until) {
       if (!fetched) break;
       commits.clear();
       const CommitPoint before = replay_.last();
-      TM_TRY(replay_.add(fetched->info.key, wanted[at].name, fetched->bytes, commits));
+      if (const Status added = replay_.add(fetched->info.key, wanted[at].name, fetched->bytes, commits); !added) {
+        TM_TRY(accept_torn_end(fetched->info.key, added.error()));
+        replay_ = LogReplay(before, ours());
+        return taken;
+      }
       const auto beyond = std::ranges::find_if(commits, [&](const ReplayCommit& one) {
         ended = ended || (end && one.point.stamp > *end);
         passed_ = passed_ || is_beyond(one.point, until);

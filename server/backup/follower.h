@@ -69,6 +69,9 @@ class Follower {
   // Whether the log was seen to go on behind what the last pull() was to take.
   bool passed() const { return passed_; }
 
+  // Why the last object of the log could not be taken; empty: it was.
+  const std::string& torn_end() const { return torn_end_; }
+
   // Makes the database one of its own, which no longer follows: another line of history, with an epoch of its
   // own. Nothing else is called afterwards.
   Status detach();
@@ -94,6 +97,7 @@ class Follower {
   Status load_any(const std::string& generation, const std::vector<ObjectInfo>& ranges, Versionstamp target);
   Result<CommitPoint> replay_until(Database& scratch, Versionstamp target);
   CommitOutcome publish(Ingest& ingest, const CommitPoint& last);
+  Status accept_torn_end(const std::string& key, const Error& error);
   bool ours() const { return source_.index().has_value(); }
   std::optional<Versionstamp> end_of_generation() const;
   // Moves on to the next generation, if the log of this one has ended; whether it has.
@@ -110,6 +114,7 @@ class Follower {
   LogReplay replay_;
   FollowProgress progress_;
   bool passed_ = false;
+  std::string torn_end_;
 };
 
 }  // namespace tidemark::backup

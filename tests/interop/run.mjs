@@ -45,8 +45,11 @@ async function main(chosen) {
       log(`${suite.passed} passed, ${suite.failed} failed, took ${((performance.now() - start) / 1000).toFixed(1)} s`);
     }
   };
-  await Promise.all(Array.from({ length: AT_ONCE }, worker));
-  await minio.service.stop();
+  try {
+    await Promise.all(Array.from({ length: AT_ONCE }, worker));
+  } finally {
+    await minio.service.stop();
+  }
 
   const passed = suites.reduce((sum, suite) => sum + suite.passed, 0);
   const failed = suites.reduce((sum, suite) => sum + suite.failed, 0);

@@ -36,8 +36,9 @@ Result<std::string> MemoryObjectStore::put(std::string_view key, std::string_vie
   const bool holds =
       condition.kind == Kind::kNone || !knows_conditions ||
       (condition.kind == Kind::kAbsent ? !there : there && tag_of(found->second) == condition.tag);
-  if (holds) objects_[std::string(key)] = std::string(bytes);
-  if (fate_of_this == Fate::kUnheard) return unreachable("put", key);
+  const bool half = fate_of_this == Fate::kHalf;
+  if (holds) objects_[std::string(key)] = std::string(bytes.substr(0, half ? bytes.size() / 2 : bytes.size()));
+  if (fate_of_this == Fate::kUnheard || half) return unreachable("put", key);
   if (!holds) return fail(ErrorCode::kConflict, "put " + std::string(key) + ": the condition does not hold");
   return tag_of(std::string(bytes));
 }
@@ -92,7 +93,7 @@ Status MemoryObjectStore::remove(std::string_view key) {
   if (fate_of_this == Fate::kRefused) return unreachable("remove", key);
   MutexLock lock(mutex_);
   objects_.erase(std::string(key));
-  if (fate_of_this == Fate::kUnheard) return unreachable("remove", key);
+  if (fate_of_this != Fate::kDone) return unreachable("remove", key);
   return {};
 }
 

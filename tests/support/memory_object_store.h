@@ -17,6 +17,7 @@ class MemoryObjectStore final : public backup::ObjectStore {
     kDone,
     kRefused,  // kUnavailable, and nothing has happened
     kUnheard,  // kUnavailable, and it has happened
+    kHalf,     // kUnavailable, and half of what was to be put is there, in place of what was there
   };
   // Asked before each operation: its name ("put", "get", "list", "remove"), and the key.
   std::function<Fate(const std::string& operation, const std::string& key)> fate;

@@ -1,4 +1,4 @@
-// Just enough of a client of S3 to make a bucket and to look into it, and to put there what does not belong there. Written
+// Just enough of a client of S3 to look into a bucket, and to put there what does not belong there. Written
 // from Amazon's description of Signature Version 4, sharing nothing with the server's own.
 
 import { createHash, createHmac } from "node:crypto";
@@ -29,7 +29,7 @@ export class S3 {
     return { AWS_ACCESS_KEY_ID: this.accessKeyId, AWS_SECRET_ACCESS_KEY: this.secretAccessKey, AWS_REGION: REGION };
   }
 
-  // Any request; gives {status, headers, body}. `key` null: of the bucket.
+  // Any request; gives {status, headers, body}. `key` null: of the bucket itself (PUT makes it).
   request(method, key, { query = {}, body = Buffer.alloc(0), headers = {} } = {}) {
     const path = ["", this.bucket, ...(key === null ? [] : key.split("/"))].map(escaped).join("/");
     const search = Object.keys(query).sort().map((name) => `${escaped(name)}=${escaped(query[name])}`).join("&");
@@ -63,10 +63,6 @@ export class S3 {
     const answer = await this.request(method, key, options);
     if (!statuses.includes(answer.status)) throw new Error(`${method} ${key ?? this.bucket}: ${answer.status} ${answer.body}`);
     return answer;
-  }
-
-  async createBucket() {
-    await this.#expect([200], "PUT", null);
   }
 
   async put(key, bytes) {

@@ -15,8 +15,9 @@ export async function startMinio() {
   const folder = makeFolder("minio");
   const args = ["server", "--quiet", "--address", new URL(endpoint).host, "--console-address", `127.0.0.1:${await freePort()}`, folder];
   const env = { HOME: folder, MINIO_ROOT_USER: USER, MINIO_ROOT_PASSWORD: PASSWORD, MINIO_BROWSER: "off", MINIO_UPDATE: "off" };
-  const service = await Service.start(foreign("minio"), args, { env, ready: () => answers(`${endpoint}/minio/health/ready`, 200) });
   const s3 = new S3({ endpoint, bucket: BUCKET, accessKeyId: USER, secretAccessKey: PASSWORD });
-  await s3.createBucket();
+  // It calls itself ready some time before it knows its users; who makes the bucket knows.
+  const ready = async () => await answers(`${endpoint}/minio/health/ready`, 200) && (await s3.request("PUT", null)).status === 200;
+  const service = await Service.start(foreign("minio"), args, { env, ready });
   return { endpoint, bucket: BUCKET, env: s3.env, s3, service };
 }

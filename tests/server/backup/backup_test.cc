@@ -399,7 +399,7 @@ TEST_F(BackupTest, ARemovedBackupIsBegunAgain) {
 // and another run completes the backup.
 TEST_F(BackupTest, DyingAtAnyRequest) {
   using Fate = MemoryObjectStore::Fate;
-  for (const Fate last : {Fate::kRefused, Fate::kUnheard}) {
+  for (const Fate last : {Fate::kRefused, Fate::kUnheard, Fate::kHalf}) {
     bool reached = true;
     for (uint64_t k = 1; reached; ++k) {
       SCOPED_TRACE(k);
@@ -416,9 +416,10 @@ TEST_F(BackupTest, DyingAtAnyRequest) {
       options.keep_ms = 120'000;
       new_shipper(options);
       uint64_t left = k;
-      objects_->fate = [&](const std::string&, const std::string&) {
+      objects_->fate = [&](const std::string&, const std::string& key) {
         if (left == 0) return Fate::kRefused;
-        return --left == 0 ? last : Fate::kDone;
+        if (--left > 0) return Fate::kDone;
+        return last == Fate::kHalf && !key.ends_with(".bin") ? Fate::kRefused : last;
       };
       for (int i = 0; i < 60 && left > 0; ++i) {
         round();
@@ -457,9 +458,10 @@ TEST_P(BackupPropertyTest, EveryShippedStateIsRestored) {
   Random faults(GetParam() + 1000);
   Mutex mutex;
   bool failing = false;
-  objects_->fate = [&](const std::string&, const std::string&) {
+  objects_->fate = [&](const std::string&, const std::string& key) {
     MutexLock lock(mutex);
     if (!failing || !faults.one_in(6)) return Fate::kDone;
+    if (key.ends_with(".bin") && faults.one_in(3)) return Fate::kHalf;
     return faults.one_in(2) ? Fate::kRefused : Fate::kUnheard;
   };
   DatabaseOptions options = small_database();
