@@ -54,6 +54,7 @@ export class Service {
       }
     } catch (error) {
       service.child.kill("SIGKILL");
+      await service.ended;
       throw new Error(`${service.name}: ${error.message}`, { cause: error });
     }
     return service;
