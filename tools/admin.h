@@ -29,6 +29,7 @@
 //   backup.enable {database?, target?}            {database, where...}, once every right that is needed was tried
 //   backup.disable {database?}                    {database}
 //   backup.hash  {database?, at}                  {database, id, ranges: [{key, entries, hash}...]}
+//   pitr.sync    {}                               of a server that follows a backup: how it stands now
 //   promote      {}                               of a server that follows a backup: {versionstamp, time,
 //                                                 generation, epoch}
 //

@@ -19,6 +19,7 @@
 #include "tools/command_options.h"
 #include "tools/moment_text.h"
 #include "tools/parse.h"
+#include "tools/replica.h"
 #include "tools/store_access.h"
 #include "tools/terminal.h"
 
@@ -118,6 +119,11 @@ std::string show_enabled(const json::object& answer) {
   return out;
 }
 
+std::string show_synced(const json::object& answer) {
+  return "the newest state here is that of " + text_in(answer, "time") + " (" +
+         text_in(answer, "versionstamp") + "), from " + text_in(answer, "source") + "\n";
+}
+
 // --- The commands.
 
 Result<std::string> ask_store(const BackupArguments& arguments) {
@@ -141,6 +147,7 @@ Result<std::string> ask_store(const BackupArguments& arguments) {
            "\nit takes writes, and backs up into the new generation " + text_in(answer, "generation") +
            "\nnext: restart it without --sync-from-s3 when it suits you\n";
   }
+  if (arguments.command == "pitr.sync") return show_synced(answer);
   return "'" + text_in(answer, "database") + "' is no longer backed up; what is in the backup stays there\n";
 }
 
@@ -171,6 +178,33 @@ json::object generation_json(const backup::Generation& one) {
           {"complete", one.complete},
           {"continues", one.continues},
           {"reason", one.reason}};
+}
+
+// The store is brought up to date here, made if there is none, unless it is being served: then there.
+Result<std::string> sync(const BackupArguments& arguments) {
+  TM_ASSIGN(const auto named, parse_location(with_environment(arguments.location), "--from"));
+  if (!named) return ask_store(arguments);
+  TM_ASSIGN(const OpenBackup opened, open_backup(arguments));
+  host::HostOptions options;
+  options.data_dir = data_dir_of(arguments.data_dir);
+  options.read_only = true;
+  options.database.max_transaction_bytes = backup::kMaxObjectBytes;
+  Result<std::unique_ptr<host::Host>> host = host::Host::open(*opened.engine, options);
+  if (!host && host.error().code == ErrorCode::kLocked) return ask_store(arguments);
+  if (!host) return std::unexpected(host.error());
+  ReplicaStatus status;
+  {
+    TM_ASSIGN(const auto replica,
+              Replica::start(**host, opened.store, {opened.target, 0, {}}, [] { return false; }));
+    replica->stop();
+    status = replica->status();
+  }
+  TM_TRY((*host)->close());
+  const json::object answer = {{"source", status.source},
+                               {"versionstamp", status.head.stamp.hex()},
+                               {"time", format_time(status.head.timestamp_ms)},
+                               {"commits", status.commits}};
+  return arguments.json ? json::serialize(answer) + "\n" : show_synced(answer);
 }
 
 Result<std::string> list(const BackupArguments& arguments) {
@@ -457,6 +491,12 @@ void add_backup_commands(CLI::App& app, BackupArguments& arguments) {
   pruning.add_option("--keep", arguments.keep, "How far back it is to be restored, at least: 30d")
       ->type_name("DURATION")
       ->required();
+  CLI::App& syncing = add_command(*app.get_subcommand("pitr"), "pitr.sync", "sync",
+                                  "Bring a replica's store up to date with the backup that it follows; what is "
+                                  "checked out stays so",
+                                  arguments);
+  add_data_dir(syncing, arguments.data_dir);
+  add_location(syncing, arguments);
   CLI::App& promoting = add_command(app, "promote", "promote",
                                     "Make a replica that is being served the primary: it takes over the backup",
                                     arguments);
@@ -470,6 +510,7 @@ int run_backup_command(const BackupArguments& arguments) {
     if (arguments.command == "backup.restore") return restore(arguments);
     if (arguments.command == "backup.verify") return verify(arguments, whole);
     if (arguments.command == "backup.prune") return prune(arguments);
+    if (arguments.command == "pitr.sync") return sync(arguments);
     return ask_store(arguments);
   }();
   if (!answer) {

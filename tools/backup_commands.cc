@@ -166,6 +166,14 @@ Answer promote(const AdminContext& context, CommandArguments& arguments) {
                       {"epoch", done.epoch}};
 }
 
+Answer sync(const AdminContext& context, CommandArguments& arguments) {
+  TM_TRY(arguments.finish());
+  if (context.replica == nullptr)
+    return fail(ErrorCode::kInvalidArgument, "the store is being served, and not as a replica");
+  TM_TRY(context.replica->sync_now());
+  return replica_json(context.replica->status(), context.host.engine().clock().wall_us() / 1000);
+}
+
 Answer disable(const AdminContext& context, CommandArguments& arguments) {
   const std::string name = arguments.string("database").value_or(host::kDefaultDatabaseName);
   TM_TRY(arguments.finish());
@@ -177,11 +185,12 @@ Answer disable(const AdminContext& context, CommandArguments& arguments) {
 }  // namespace
 
 std::span<const AdminCommand> backup_commands() {
-  static constexpr std::array<AdminCommand, 5> kCommands = {{
+  static constexpr std::array<AdminCommand, 6> kCommands = {{
       {"backup.status", show_status},
       {"backup.enable", enable},
       {"backup.disable", disable},
       {"backup.hash", hash},
+      {"pitr.sync", sync},
       {"promote", promote},
   }};
   return kCommands;

@@ -47,11 +47,11 @@ int run(int argc, char** argv) {
   ServeArguments arguments;
   CLI::App* const serve = add_serve_command(app, arguments);
   AdminArguments admin_arguments;
-  BackupArguments backup_arguments;
-  add_backup_commands(app, backup_arguments);
   add_admin_commands(app, admin_arguments);
   PitrArguments pitr_arguments;
   add_pitr_commands(app, pitr_arguments);
+  BackupArguments backup_arguments;
+  add_backup_commands(app, backup_arguments);
   DumpArguments dump_arguments;
   add_dump_command(app, dump_arguments);
   LoadArguments load_arguments;

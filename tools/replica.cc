@@ -182,6 +182,19 @@ void Replica::note(const Status& outcome) {
   if (!line.empty()) say(outcome ? LogLevel::kInfo : LogLevel::kWarning, line);
 }
 
+Status Replica::sync_now() {
+  {
+    MutexLock lock(mutex_);
+    while (running_) changed_.wait(mutex_);
+    if (stopped_) return fail(ErrorCode::kShutdown, "this server follows no more");
+    running_ = true;
+  }
+  run();
+  MutexLock lock(mutex_);
+  if (status_.message.empty()) return {};
+  return fail(ErrorCode::kUnavailable, status_.message);
+}
+
 ReplicaStatus Replica::status() const {
   MutexLock lock(mutex_);
   return status_;
