@@ -274,6 +274,7 @@ Result<Promotion> Replica::promote() {
   next.snapshot = out.head.stamp;
   next.continues = true;
   next.reason = "a replica was promoted";
+  next.sessions = {{index->writer.session, next.snapshot}};
   index->generations.back().ended_ms = next.began_ms;
   index->generations.push_back(next);
   const std::string key = follower_->source().prefix() + std::string(backup::kIndexName);

@@ -59,6 +59,7 @@ host::HostOptions host_options(const ServeOptions& options, const LogSink& log) 
   out.database.history_max_bytes = options.history_max_bytes;
   out.max_disk_bytes = options.max_disk_bytes;
   out.database.gated = options.gated;
+  out.signing_key = options.signing_key;
   out.max_open_databases = options.max_open_databases;
   // What a primary has committed at once is repeated at once.
   if (options.sync_target) out.database.max_transaction_bytes = backup::kMaxObjectBytes;
@@ -250,7 +251,7 @@ int serve(const ServeOptions& options) {
 
   connect::ServiceOptions service_options;
   service_options.public_url = options.public_url;
-  service_options.read_only = options.read_only;
+  service_options.replica_urls = options.replica_urls;
   service_options.log = log;
   connect::Service service(**host, service_options);
   Health health(**host);

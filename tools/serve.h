@@ -9,6 +9,7 @@
 #include "engine/options.h"
 #include "server/backup/shipper.h"
 #include "server/backup/target.h"
+#include "server/host/data_token.h"
 #include "server/kv/request_limits.h"
 #include "tools/log.h"
 
@@ -20,6 +21,8 @@ struct ServeOptions {
   std::string address;         // HOST:PORT
   std::string access_token;    // may be empty: only the store's own tokens open it
   std::string public_url;      // may be empty
+  std::vector<std::string> replica_urls;  // told to clients
+  std::optional<host::SigningKey> signing_key;
   std::string tls_chain_path;  // PEM files; both empty: cleartext
   std::string tls_key_path;
   Retention retention;

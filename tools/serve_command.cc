@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstdio>
 
+#include "engine/base/hex.h"
 #include "engine/io/file_system.h"
 #include "engine/io/posix_file_system.h"
 #include "server/http/tls_context.h"
@@ -65,6 +66,37 @@ void check_limits(const ServeArguments& arguments, Settings& settings, kv::Limit
                     " do not fit in a transaction of --max-transaction-size " +
                     arguments.max_transaction_size);
   }
+}
+
+Result<host::SigningKey> read_signing_key(const std::string& path) {
+  TM_ASSIGN(std::string text, read_file(posix_file_system(), path, kMaxTokenFileBytes));
+  while (!text.empty() && (text.back() == '\n' || text.back() == '\r')) text.pop_back();
+  host::SigningKey key{};
+  bool good = text.size() == 2 * key.size();
+  for (size_t i = 0; good && i < key.size(); ++i) {
+    const int high = hex_value(text[2 * i]), low = hex_value(text[2 * i + 1]);
+    good = high >= 0 && low >= 0;
+    key[i] = static_cast<uint8_t>(high << 4 | low);
+  }
+  if (!good)
+    return fail(ErrorCode::kInvalidArgument,
+                path + " does not hold 64 hex digits: make one with 'openssl rand -hex 32'");
+  return key;
+}
+
+void check_replicas(const ServeArguments& arguments, Settings& settings, ServeOptions& options) {
+  std::string_view left = arguments.advertise_replica;
+  while (!left.empty()) {
+    const size_t comma = std::min(left.find(','), left.size());
+    std::string url;
+    settings.take("advertise-replica", parse_public_url(left.substr(0, comma)), url);
+    options.replica_urls.push_back(std::move(url));
+    left.remove_prefix(std::min(comma + 1, left.size()));
+  }
+  if (arguments.signing_key_file.empty()) return;
+  host::SigningKey key{};
+  settings.take("signing-key-file", read_signing_key(arguments.signing_key_file), key);
+  options.signing_key = key;
 }
 
 void check_backup(const ServeArguments& arguments, Settings& settings, ServeOptions& options) {
@@ -156,6 +188,11 @@ CLI::App* add_serve_command(CLI::App& app, ServeArguments& arguments) {
   add("--sync-interval", arguments.sync_interval, "DURATION", "Between two looks of a replica at the backup");
   add("--public-url", arguments.public_url, "URL",
       "What clients reach this server by, if it stands behind a proxy: https://kv.example.org");
+  add("--advertise-replica", arguments.advertise_replica, "URL[,URL...]",
+      "Replicas of this server, for clients that read with consistency \"eventual\"; they need the same access "
+      "token and --signing-key-file");
+  add("--signing-key-file", arguments.signing_key_file, "FILE",
+      "Key that signs what clients get for their access token: 64 hex digits. Default: the store's own");
   add("--tls-cert", arguments.tls_cert, "FILE",
       "Serve HTTPS with this certificate: PEM, those between it and its root behind it. Read again on "
       "SIGHUP, with "
@@ -203,6 +240,7 @@ ServeOptions check_serve_arguments(const ServeArguments& arguments, Settings& se
   check_limits(arguments, settings, options.limits);
   if (!arguments.public_url.empty())
     settings.take("public-url", parse_public_url(arguments.public_url), options.public_url);
+  check_replicas(arguments, settings, options);
   if (arguments.tls_cert.empty() != arguments.tls_key.empty()) {
     const bool key = arguments.tls_cert.empty();
     settings.refuse(std::string(key ? "--tls-key" : "--tls-cert") + " needs " +

@@ -26,6 +26,8 @@ struct ServeArguments {
   std::string max_checks = "100";
   std::string max_open_databases = "1000";
   std::string public_url;
+  std::string advertise_replica;
+  std::string signing_key_file;
   std::string tls_cert;
   std::string tls_key;
   bool read_only = false;

@@ -125,7 +125,7 @@ Status Follower::begin(const std::optional<kv::MomentName>& until) {
     TM_TRY(load_mark());
   }
   listed_ = mark_.log_key;
-  replay_ = LogReplay({database_.head(), database_.head_timestamp_ms()}, ours());
+  replay_ = LogReplay({database_.head(), database_.head_timestamp_ms()}, sessions());
   return {};
 }
 
@@ -253,7 +253,7 @@ Status Follower::load_any(const std::string& generation, const std::vector<Objec
 
 // Up to the first commit at or above `target`, as denokv does it.
 Result<CommitPoint> Follower::replay_until(Database& scratch, Versionstamp target) {
-  LogReplay replay({}, false);
+  LogReplay replay({}, std::nullopt);
   CommitPoint last{target, 0};
   std::vector<ReplayCommit> commits;
   std::string start_after;
@@ -295,6 +295,13 @@ Status Follower::apply(std::vector<ReplayCommit>& commits) {
   return {};
 }
 
+std::optional<std::vector<WriterSession>> Follower::sessions() const {
+  if (!source_.index()) return std::nullopt;
+  const std::vector<Generation>& all = source_.index()->generations;
+  const auto current = std::ranges::find(all, mark_.generation, &Generation::id);
+  return current == all.end() ? std::vector<WriterSession>() : current->sessions;
+}
+
 // Of a generation that the next one continues, what lies behind that one's snapshot counts for nothing: it was
 // written by a server that was no longer the primary.
 std::optional<Versionstamp> Follower::end_of_generation() const {
@@ -320,7 +327,10 @@ Result<uint64_t> Follower::pull(const std::optional<kv::MomentName>& until) {
   uint64_t taken = 0;
   std::vector<ReplayCommit> commits;
   passed_ = false;
-  if (source_.index()) TM_TRY(source_.refresh());
+  if (source_.index()) {
+    TM_TRY(source_.refresh());
+    replay_ = LogReplay(replay_.last(), sessions());
+  }
   for (;;) {
     const std::optional<Versionstamp> end = end_of_generation();
     TM_ASSIGN(const auto page, source_.log(mark_.generation, listed_));
@@ -338,9 +348,17 @@ Result<uint64_t> Follower::pull(const std::optional<kv::MomentName>& until) {
       if (!fetched) break;
       commits.clear();
       const CommitPoint before = replay_.last();
-      if (const Status added = replay_.add(fetched->info.key, wanted[at].name, fetched->bytes, commits); !added) {
+      Status added = replay_.add(fetched->info.key, wanted[at].name, fetched->bytes, commits);
+      if (!added && added.error().code == ErrorCode::kNotFound) {
+        // Of a run of the server that began just now.
+        TM_TRY(source_.refresh());
+        replay_ = LogReplay(before, sessions());
+        added = replay_.add(fetched->info.key, wanted[at].name, fetched->bytes, commits);
+      }
+      if (!added && added.error().code == ErrorCode::kConflict) return std::unexpected(added.error());
+      if (!added) {
         TM_TRY(accept_torn_end(fetched->info.key, added.error()));
-        replay_ = LogReplay(before, ours());
+        replay_ = LogReplay(before, sessions());
         return taken;
       }
       const auto beyond = std::ranges::find_if(commits, [&](const ReplayCommit& one) {
@@ -356,15 +374,16 @@ Result<uint64_t> Follower::pull(const std::optional<kv::MomentName>& until) {
       progress_.bytes += fetched->bytes.size();
       TM_TRY(apply(commits));
       taken += commits.size();
-      if (cut) replay_ = LogReplay(commits.empty() ? before : commits.back().point, ours());
+      if (cut) replay_ = LogReplay(commits.empty() ? before : commits.back().point, sessions());
       if (passed_) return taken;
     }
     if (!page.empty() && !ended) {
       listed_ = page.back().info.key;
       continue;
     }
-    TM_ASSIGN(const bool moved, next_generation());
+    TM_ASSIGN(const bool moved, next_generation(until));
     if (!moved) return taken;
+    replay_ = LogReplay(replay_.last(), sessions());
   }
 }
 
@@ -376,7 +395,7 @@ Status Follower::detach() {
          }).status;
 }
 
-Result<bool> Follower::next_generation() {
+Result<bool> Follower::next_generation(const std::optional<kv::MomentName>& until) {
   if (!source_.index()) return false;
   const std::vector<Generation>& all = source_.index()->generations;
   const auto current = std::ranges::find(all, mark_.generation, &Generation::id);
@@ -390,7 +409,9 @@ Result<bool> Follower::next_generation() {
   const auto next = current + 1;
   if (next == all.end()) return false;
   if (!next->continues) {
-    if (!next->complete) return false;
+    // What is asked for lies before it, or in the gap.
+    passed_ = passed_ || is_beyond({next->snapshot, next->began_ms}, until);
+    if (!next->complete || passed_) return false;
     return other_way("generation " + next->id + " of the backup in " + source_name() +
                      " does not continue the one before (" + next->reason + ")");
   }

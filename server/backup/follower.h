@@ -81,7 +81,7 @@ class Follower {
 
  private:
   Follower(Engine& engine, Database& database, Source source, const FollowerOptions& options)
-      : engine_(engine), database_(database), source_(std::move(source)), options_(options), replay_({}, false) {}
+      : engine_(engine), database_(database), source_(std::move(source)), options_(options), replay_({}, std::nullopt) {}
 
   std::string source_name() const { return source_.store().describe() + "/" + source_.prefix(); }
   // Nothing if the database follows none. A fork has the mark of the database that it was made of, which
@@ -98,10 +98,11 @@ class Follower {
   Result<CommitPoint> replay_until(Database& scratch, Versionstamp target);
   CommitOutcome publish(Ingest& ingest, const CommitPoint& last);
   Status accept_torn_end(const std::string& key, const Error& error);
-  bool ours() const { return source_.index().has_value(); }
+  // Of the generation that is followed; nothing if it is none of ours.
+  std::optional<std::vector<WriterSession>> sessions() const;
   std::optional<Versionstamp> end_of_generation() const;
   // Moves on to the next generation, if the log of this one has ended; whether it has.
-  Result<bool> next_generation();
+  Result<bool> next_generation(const std::optional<kv::MomentName>& until);
   Status apply(std::vector<ReplayCommit>& commits);
   void report();
 

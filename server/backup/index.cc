@@ -65,6 +65,10 @@ json::object to_json(const Generation& generation) {
                    {"complete", generation.complete},
                    {"ranges", generation.ranges},
                    {"reason", generation.reason}};
+  json::array sessions;
+  for (const WriterSession& one : generation.sessions)
+    sessions.push_back(json::object{{"id", one.id}, {"after", one.after.hex()}});
+  out["sessions"] = std::move(sessions);
   if (generation.ended_ms != 0) out["ended"] = format_time(generation.ended_ms);
   if (generation.pruned) out["pruned"] = true;
   return out;
@@ -82,6 +86,13 @@ std::optional<Generation> to_generation(const json::value& value) {
   out.ended_ms = members.time("ended", true);
   out.pruned = members.flag("pruned");
   out.reason = members.text("reason");
+  const json::value* sessions = members.member("sessions");
+  if (sessions == nullptr || !sessions->is_array()) return std::nullopt;
+  for (const json::value& one : sessions->get_array()) {
+    Members session(&one);
+    out.sessions.push_back({session.text("id"), session.stamp("after")});
+    if (!session.ok()) return std::nullopt;
+  }
   if (!members.ok() || out.id.empty()) return std::nullopt;
   return out;
 }

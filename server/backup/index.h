@@ -16,6 +16,15 @@ namespace tidemark::backup {
 inline constexpr std::string_view kIndexName = "backup.json";
 inline constexpr uint64_t kMaxIndexBytes = uint64_t{4} << 20;
 
+// A run of a server that wrote a generation's log: where it found its end, and went on. What an earlier one
+// wrote from there on, not knowing of it, counts for nothing.
+struct WriterSession {
+  std::string id;
+  Versionstamp after;
+
+  bool operator==(const WriterSession&) const = default;
+};
+
 // A snapshot, and the log from there on.
 struct Generation {
   std::string id;          // of its folder
@@ -27,6 +36,7 @@ struct Generation {
   int64_t ended_ms = 0;    // when the next one began; 0: it is the newest
   bool pruned = false;     // its objects are being removed: not to be read
   std::string reason;      // why it was begun, for people
+  std::vector<WriterSession> sessions = {};  // in their order
 
   bool operator==(const Generation&) const = default;
 };

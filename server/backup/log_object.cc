@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "engine/base/coding.h"
+#include "server/backup/sealed_object.h"
 #include "server/kv/keyspace.h"
 
 namespace tidemark::backup {
@@ -27,8 +28,10 @@ Result<Versionstamp> parse_stamp(std::string_view bytes) {
   return Versionstamp::from_bytes(bytes.data());
 }
 
-LogObjectWriter::LogObjectWriter(Versionstamp after, uint64_t max_bytes) : max_bytes_(max_bytes) {
+LogObjectWriter::LogObjectWriter(Versionstamp after, const std::string& session, uint64_t max_bytes)
+    : max_bytes_(max_bytes) {
   ours_.set_after(stamp_bytes(after));
+  ours_.set_session(session);
 }
 
 bool LogObjectWriter::on_commit(const CommitPoint& commit, uint32_t) {
@@ -123,6 +126,7 @@ Result<LogObject> LogObjectWriter::finish() {
   rest.set_timestamp_ms(static_cast<uint64_t>(commit_.timestamp_ms));
   *rest.mutable_tidemark() = std::move(ours_);
   rest.AppendToString(&out.bytes);
+  seal_object(out.bytes);
   return out;
 }
 
@@ -137,6 +141,14 @@ Result<std::string> stored_value(int encoding, int64_t expire_at_ms, std::string
   out.reserve(data.size() + 9);
   kv::append_stored_value(out, value);
   return out;
+}
+
+Result<Versionstamp> log_object_after(std::string_view bytes) {
+  TM_TRY(check_seal(bytes));
+  pb::BackupMutationRange range;
+  if (!range.ParseFromArray(bytes.data(), static_cast<int>(bytes.size())))
+    return fail(ErrorCode::kCorruption, "it is no such object");
+  return parse_stamp(range.tidemark().after());
 }
 
 Status LogReplay::add_entry(pb::BackupReplicationLogEntry& entry, int64_t timestamp_ms) {
@@ -164,6 +176,16 @@ Status LogReplay::add_entry(pb::BackupReplicationLogEntry& entry, int64_t timest
   return {};
 }
 
+// Whether the object was written while its writer was the writer.
+Result<bool> LogReplay::counts(const pb::TidemarkMutationRange& ours) const {
+  TM_ASSIGN(const Versionstamp after, parse_stamp(ours.after()));
+  const auto session = std::ranges::find(*sessions_, ours.session(), &WriterSession::id);
+  if (session == sessions_->end())
+    return fail(ErrorCode::kNotFound, "the session that wrote it, " + ours.session() + ", is not known");
+  const auto next = session + 1;
+  return next == sessions_->end() || after < next->after;
+}
+
 // The commits that have no entries join the others, and each gets its own time and what else it wrote.
 Status LogReplay::add_ours(pb::TidemarkMutationRange& ours, std::vector<ReplayCommit>& all) {
   if (open_) return fail(ErrorCode::kCorruption, "the commit " + open_->point.stamp.hex() + " does not end");
@@ -171,10 +193,12 @@ Status LogReplay::add_ours(pb::TidemarkMutationRange& ours, std::vector<ReplayCo
   if (after > last_.stamp)
     return fail(ErrorCode::kCorruption, "what was committed between " + last_.stamp.hex() + " and " +
                                             after.hex() + " is missing before it");
+  bool has_last = after == last_.stamp;
   auto with_entries = complete_.begin();
   for (const pb::TidemarkCommit& listed : ours.commits()) {
     TM_ASSIGN(const Versionstamp stamp, parse_stamp(listed.versionstamp()));
     const CommitPoint point{stamp, static_cast<int64_t>(listed.timestamp_ms())};
+    has_last = has_last || stamp == last_.stamp;
     if (!all.empty() && stamp <= all.back().point.stamp)
       return fail(ErrorCode::kCorruption, "its commits are not in order");
     if (with_entries != complete_.end() && with_entries->point.stamp == stamp) {
@@ -186,6 +210,10 @@ Status LogReplay::add_ours(pb::TidemarkMutationRange& ours, std::vector<ReplayCo
   }
   if (with_entries != complete_.end())
     return fail(ErrorCode::kCorruption, "it does not list the commit " + with_entries->point.stamp.hex());
+  // What overlaps with what came before must be of the same history.
+  if (!has_last && !all.empty() && all.back().point.stamp > last_.stamp)
+    return fail(ErrorCode::kConflict, "it knows nothing of the commit " + last_.stamp.hex() +
+                                          ", which came before: another server wrote it");
   auto commit = all.begin();
   for (pb::TidemarkEntry& other : *ours.mutable_others()) {
     TM_ASSIGN(const Versionstamp stamp, parse_stamp(other.versionstamp()));
@@ -216,6 +244,8 @@ Status LogReplay::add(std::string_view key, const LogName& name, std::string_vie
   const auto damaged = [&](const Error& error) {
     return fail_within("the log object " + std::string(key), error);
   };
+  if (sessions_)
+    if (const Status sealed = check_seal(bytes); !sealed) return damaged(sealed.error());
   pb::BackupMutationRange range;
   if (!range.ParseFromArray(bytes.data(), static_cast<int>(bytes.size())))
     return damaged({ErrorCode::kCorruption, "it is no such object"});
@@ -223,10 +253,16 @@ Status LogReplay::add(std::string_view key, const LogName& name, std::string_vie
   const auto timestamp_ms = static_cast<int64_t>(std::min<uint64_t>(range.timestamp_ms(), INT64_MAX));
   for (pb::BackupReplicationLogEntry& entry : *range.mutable_entries())
     if (const Status added = add_entry(entry, timestamp_ms); !added) return damaged(added.error());
-  // What a store kept of an object that was cut off may be an object again, but for its end.
-  if (ours_ && !range.has_tidemark())
-    return damaged({ErrorCode::kCorruption, "it is cut off: only its beginning is there"});
   std::vector<ReplayCommit> all;
+  if (sessions_) {
+    if (!range.has_tidemark()) return damaged({ErrorCode::kCorruption, "it lacks what ours have"});
+    const Result<bool> counted = counts(range.tidemark());
+    if (!counted) return damaged(counted.error());
+    if (!*counted) {
+      open_.reset();
+      return {};
+    }
+  }
   if (range.has_tidemark()) {
     if (const Status added = add_ours(*range.mutable_tidemark(), all); !added) return damaged(added.error());
     if (all.empty() || all.back().point.stamp != name.last.stamp)

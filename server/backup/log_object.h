@@ -12,6 +12,7 @@
 #include "engine/base/versionstamp.h"
 #include "engine/history.h"
 #include "server/backup/backup.pb.h"
+#include "server/backup/index.h"
 #include "server/backup/object_names.h"
 #include "server/kv/stored_value.h"
 
@@ -33,8 +34,8 @@ struct LogObject {
 // Takes commits as the engine tells them, and makes one object of them. One thread.
 class LogObjectWriter final : public WriteVisitor {
  public:
-  // Behind `after`; no commit is begun when the object has come to `max_bytes`.
-  LogObjectWriter(Versionstamp after, uint64_t max_bytes);
+  // Behind `after`; no commit is begun when the object has come to `max_bytes`. `session`: of the writer.
+  LogObjectWriter(Versionstamp after, const std::string& session, uint64_t max_bytes);
 
   bool on_commit(const CommitPoint& commit, uint32_t writes) override;
   void on_put(std::string_view key, std::string_view value) override;
@@ -79,13 +80,17 @@ struct ReplayCommit {
 // came in. One thread.
 class LogReplay {
  public:
-  // Commits up to `after` are left out. `ours`: of a log that this program writes, whose objects say more.
-  LogReplay(CommitPoint after, bool ours) : last_(after), ours_(ours) {}
+  // Commits up to `after` are left out. `sessions`: of whom a log of ours is; nothing: it is another's.
+  LogReplay(CommitPoint after, std::optional<std::vector<WriterSession>> sessions)
+      : last_(after), sessions_(std::move(sessions)) {}
 
-  // Appends to `out`. `key`: of the object, for messages, and `name`, what that says. kCorruption: the bytes
-  // are no such object, or only a part of it, or do not follow what came before; nothing was taken then.
+  // Appends to `out`; nothing of an object that counts for nothing. `key`: of the object, for messages, and
+  // `name`, what that says. kCorruption: the bytes are no such object, or damaged, or do not follow what came
+  // before; kConflict: they go another way than what came before; kNotFound: the session that wrote them is
+  // not known. In these cases nothing was taken.
   Status add(std::string_view key, const LogName& name, std::string_view bytes,
              std::vector<ReplayCommit>& out);
+  void set_sessions(std::vector<WriterSession> sessions) { sessions_ = std::move(sessions); }
   // The last commit that was given.
   const CommitPoint& last() const { return last_; }
   // Whether a commit has begun that has not ended.
@@ -93,15 +98,19 @@ class LogReplay {
 
  private:
   Status add_entry(pb::BackupReplicationLogEntry& entry, int64_t timestamp_ms);
+  Result<bool> counts(const pb::TidemarkMutationRange& ours) const;
   Status add_ours(pb::TidemarkMutationRange& ours, std::vector<ReplayCommit>& all);
   Status give(std::vector<ReplayCommit>& all, std::vector<ReplayCommit>& out);
 
   CommitPoint last_;
-  bool ours_;
+  std::optional<std::vector<WriterSession>> sessions_;
   std::optional<ReplayCommit> open_;
   LogPosition position_;  // of the last entry
   std::vector<ReplayCommit> complete_;
 };
+
+// Where an object of ours says that it goes on from. kCorruption if it is not whole.
+Result<Versionstamp> log_object_after(std::string_view bytes);
 
 // What messages of a backup are made of, for its other objects too.
 

@@ -82,7 +82,7 @@ class RetryingObjectStore final : public ObjectStore {
         return result;
       }
       const int64_t pause = pause_us(tries);
-      if (log_) log_(LogLevel::kInfo, message + "; trying again in " + std::to_string(pause / 1000) + " ms");
+      if (log_) log_(LogLevel::kDebug, message + "; trying again in " + std::to_string(pause / 1000) + " ms");
       if (!sleep(pause)) return fail(ErrorCode::kShutdown, message + "; cancelled");
     }
   }

@@ -7,6 +7,7 @@
 #include "server/backup/shipper.h"
 
 #include <algorithm>
+#include <functional>
 
 #include "engine/base/time_text.h"
 #include "server/backup/log_object.h"
@@ -19,6 +20,7 @@ constexpr int kObjectsPerRound = 8;
 constexpr int64_t kFirstPauseUs = 1'000'000;
 constexpr int64_t kLongestPauseUs = 60'000'000;
 constexpr int64_t kAgeIntervalMs = 60'000;
+constexpr int64_t kOwnedUs = 3'000'000;
 constexpr int kKeysPerList = 1000;
 constexpr uint64_t kMaxLogObjectBytes = uint64_t{1} << 30;
 
@@ -207,50 +209,55 @@ Status Shipper::fence(const Index& theirs) {
                                         ": this one does not");
 }
 
-// Log objects are numbered, so the last one is found by doubling, then halving.
-Result<Shipper::LogEnd> Shipper::end_of_log(const std::string& generation) {
-  const std::string folder = generation + std::string(kLogFolder);
-  // Those with this number or a higher one, as far as a page goes.
-  const auto look = [&](uint64_t from, int keys) -> Result<std::vector<LogName>> {
-    TM_ASSIGN(const ObjectPage page, store_->list(folder, generation + log_start(from), keys));
-    std::vector<LogName> names;
-    for (const ObjectInfo& object : page.objects) {
-      const auto name = parse_log_name(std::string_view(object.key).substr(folder.size()));
-      if (!name)
-        return fail(ErrorCode::kConflict, store_->describe() + "/" + object.key +
-                                              " is no object of a backup: remove it");
-      names.push_back(*name);
-    }
-    return names;
-  };
-  uint64_t known = 0, step = 1;
-  const auto try_from = [&](uint64_t from) -> Result<bool> {
-    TM_ASSIGN(const std::vector<LogName> names, look(from, 1));
-    if (!names.empty()) known = names.front().sequence;
-    return !names.empty();
-  };
-  TM_ASSIGN(bool found, try_from(1));
-  for (; found; step *= 2) {
-    TM_ASSIGN(found, try_from(known + step));
+Result<std::vector<LogName>> Shipper::log_objects(uint64_t from, int keys) {
+  const std::string folder = generation_prefix() + std::string(kLogFolder);
+  TM_ASSIGN(const ObjectPage page, store_->list(folder, generation_prefix() + log_start(from), keys));
+  std::vector<LogName> names;
+  for (const ObjectInfo& object : page.objects) {
+    const auto name = parse_log_name(std::string_view(object.key).substr(folder.size()));
+    if (!name)
+      return fail(ErrorCode::kConflict,
+                  store_->describe() + "/" + object.key + " is no object of a backup: remove it");
+    names.push_back(*name);
   }
-  for (; known > 0 && step > 0; step /= 2) TM_TRY(try_from(known + step));
-  LogEnd end;
-  if (known == 0) return end;
-  // The same number may be there twice: what was written late by an earlier run.
-  TM_ASSIGN(const std::vector<LogName> names, look(known - 1, kKeysPerList));
-  for (const LogName& name : names) {
-    std::optional<LogName>& place = name.sequence == known ? end.last : end.before;
-    if (!place || place->last < name.last) place = name;
-  }
-  return end;
+  return names;
 }
 
-Result<bool> Shipper::is_whole(const LogName& name, Versionstamp after) {
-  const std::string key = generation_prefix() + format_name(name);
-  TM_ASSIGN(const Object object, store_->get(key, kMaxLogObjectBytes));
-  LogReplay replay({after, 0}, true);
-  std::vector<ReplayCommit> commits;
-  return replay.add(key, name, object.bytes, commits).has_value();
+// Log objects are numbered, so the highest number is found by doubling, then halving. From there backwards:
+// objects that count for nothing are passed over, and one that was cut off is noted.
+Result<Shipper::LogEnd> Shipper::end_of_log() {
+  LogEnd end;
+  const auto try_from = [&](uint64_t from) -> Result<bool> {
+    TM_ASSIGN(const std::vector<LogName> names, log_objects(from, 1));
+    if (!names.empty()) end.number = names.front().sequence;
+    return !names.empty();
+  };
+  uint64_t step = 1;
+  TM_ASSIGN(bool found, try_from(1));
+  for (; found; step *= 2) {
+    TM_ASSIGN(found, try_from(end.number + step));
+  }
+  for (; end.number > 0 && step > 0; step /= 2) TM_TRY(try_from(end.number + step));
+  for (uint64_t number = end.number; number > 0; --number) {
+    TM_ASSIGN(std::vector<LogName> names, log_objects(number, kKeysPerList));
+    std::erase_if(names, [&](const LogName& name) { return name.sequence != number; });
+    std::ranges::sort(names, std::greater(), &LogName::last);
+    for (const LogName& name : names) {
+      const std::string key = generation_prefix() + format_name(name);
+      TM_ASSIGN(const Object object, store_->get(key, kMaxLogObjectBytes));
+      const Result<Versionstamp> after = log_object_after(object.bytes);
+      LogReplay replay({after.value_or(Versionstamp()), 0}, index_.generations.back().sessions);
+      std::vector<ReplayCommit> commits;
+      const Status added = replay.add(key, name, object.bytes, commits);
+      if (!after || (!added && added.error().code == ErrorCode::kCorruption)) {
+        end.torn = name;
+      } else if (added && !commits.empty()) {
+        end.last = name;
+        return end;
+      }
+    }
+  }
+  return end;
 }
 
 CommitPoint Shipper::log_begin(const Database& database, Versionstamp snapshot) {
@@ -260,20 +267,22 @@ CommitPoint Shipper::log_begin(const Database& database, Versionstamp snapshot) 
 }
 
 Status Shipper::find_position(Database& database) {
-  const Generation& newest = index_.generations.back();
-  TM_ASSIGN(const LogEnd end, end_of_log(generation_prefix()));
-  std::optional<LogName> last = end.last;
+  const Generation newest = index_.generations.back();
+  TM_ASSIGN(const LogEnd end, end_of_log());
+  const std::optional<LogName>& last = end.last;
+  next_object_ = end.number + 1;
   trying_.reset();
-  if (last) {
-    const Versionstamp after = end.before ? end.before->last.stamp : log_begin(database, newest.snapshot).stamp;
-    TM_ASSIGN(const bool whole, is_whole(*last, after));
-    // Its writing was interrupted, and the store kept what had come: it is written again.
-    if (!whole) {
-      trying_ = last->last.stamp;
-      last = end.before;
+  if (end.torn) {
+    // Its writing was interrupted, and the store kept what had come: it is written again, if that is known.
+    const Versionstamp torn = end.torn->last.stamp;
+    TM_ASSIGN(const CommitPoint commit, database.last_commit(torn, INT64_MAX));
+    if (commit.stamp == torn && end.torn->sequence == end.number) {
+      trying_ = torn;
+      next_object_ = end.number;
+    } else {
+      TM_TRY(store_->remove(generation_prefix() + format_name(*end.torn)));
     }
   }
-  next_object_ = last ? last->sequence + 1 : 1;
   CommitPoint position{last ? last->last.stamp : newest.snapshot, 0};
   const auto start_over = [&](const std::string& reason) {
     say(LogLevel::kWarning, "a new generation begins: " + reason);
@@ -290,6 +299,9 @@ Status Shipper::find_position(Database& database) {
     return start_over("the backup has commits that the database does not have, up to " +
                       position.stamp.hex());
   if (!last) position.stamp = log_begin(database, newest.snapshot).stamp;
+  Index index = index_;
+  index.generations.back().sessions.push_back({identity_.session, position.stamp});
+  TM_TRY(write_index(std::move(index)));
   set_position(database, position);
   if (!newest.complete && newest.snapshot < database.horizon())
     return start_over("the snapshot was not finished, and its moment is no longer held");
@@ -332,6 +344,7 @@ Status Shipper::check_ownership() {
                 store_->describe() + "/" + key + " is gone: somebody has removed the backup, or part of it");
   }
   TM_ASSIGN(std::optional<Object> object, std::move(found));
+  owned_us_ = clock_.monotonic_us();
   if (!object) return {};
   TM_ASSIGN(Index theirs, decode_index(object->bytes));
   if (theirs.writer.session != identity_.session || theirs.writer.store != identity_.store)
@@ -339,6 +352,22 @@ Status Shipper::check_ownership() {
   index_tag_ = std::move(object->tag);
   index_ = std::move(theirs);
   return {};
+}
+
+void Shipper::remove_stray(const std::string& key, Versionstamp after) {
+  const std::string index_key = prefix_ + std::string(kIndexName);
+  const auto object = store_->get(index_key, kMaxIndexBytes);
+  Result<Index> theirs = object ? decode_index(object->bytes) : std::unexpected(object.error());
+  if (!theirs) return;
+  const auto mine =
+      std::ranges::find(theirs->generations, index_.generations.back().id, &Generation::id);
+  if (mine == theirs->generations.end()) return;
+  const auto next = mine + 1;
+  bool stray = next != theirs->generations.end() && next->continues && next->snapshot <= after;
+  const auto session = std::ranges::find(mine->sessions, identity_.session, &WriterSession::id);
+  if (session != mine->sessions.end() && session + 1 != mine->sessions.end())
+    stray = stray || (session + 1)->after <= after;
+  if (stray) (void)store_->remove(key).has_value();
 }
 
 // ---------------------------------------------------------------------------------------------------------
@@ -358,16 +387,18 @@ Status Shipper::begin_generation(Database& database, const std::string& reason, 
   if (index.writer.session != identity_.session)
     index.writer = {identity_.store, identity_.session, next.began_ms};
   if (!index.generations.empty()) index.generations.back().ended_ms = next.began_ms;
+  TM_ASSIGN(const CommitPoint commit, database.last_commit(next.snapshot, INT64_MAX));
+  const CommitPoint begin{log_begin(database, next.snapshot).stamp, commit.timestamp_ms};
+  next.sessions = {{identity_.session, begin.stamp}};
   index.generations.push_back(next);
   TM_TRY(write_index(std::move(index)));
-  TM_ASSIGN(const CommitPoint commit, database.last_commit(next.snapshot, INT64_MAX));
   {
     MutexLock lock(mutex_);
     snapshot_.reset();
   }
   next_object_ = 1;
   trying_.reset();
-  set_position(database, {log_begin(database, next.snapshot).stamp, commit.timestamp_ms});
+  set_position(database, begin);
   say(LogLevel::kInfo, "generation " + next.id + " begins (" + reason + ")");
   return start_snapshot(database);
 }
@@ -421,7 +452,9 @@ Result<bool> Shipper::ship_log(Database& database) {
     TM_TRY(lost());
     return true;
   }
-  LogObjectWriter writer(from.stamp, options_.log_object_bytes);
+  // What is busy looks after each object; who was idle must not be surprised by a successor.
+  if (clock_.monotonic_us() - owned_us_ > kOwnedUs) TM_TRY(check_ownership());
+  LogObjectWriter writer(from.stamp, identity_.session, options_.log_object_bytes);
   TM_TRY(database.visit_writes(from.stamp, to, writer));
   // Something that begins history anew (an import) may have come in between.
   if (database.horizon() > from.stamp) {
@@ -444,7 +477,10 @@ Result<bool> Shipper::ship_log(Database& database) {
   const std::string key =
       generation_prefix() + format_name(LogName{next_object_, object->first, object->last});
   TM_TRY(store_->put(key, object->bytes));
-  TM_TRY(check_ownership());
+  if (const Status owned = check_ownership(); !owned) {
+    if (owned.error().code == ErrorCode::kConflict) remove_stray(key, from.stamp);
+    return std::unexpected(owned.error());
+  }
   ++next_object_;
   trying_.reset();
   let_go_ = false;

@@ -89,20 +89,24 @@ class Shipper {
   Status step(Database& database);
   Status attach(Database& database);
   Status find_position(Database& database);
-  // The last two objects of a generation's log, as far as there are any.
+  // How a generation's log ends.
   struct LogEnd {
-    std::optional<LogName> last;
-    std::optional<LogName> before;
+    std::optional<LogName> last;   // the last object that is whole and counts
+    std::optional<LogName> torn;   // one behind it that is there in part only
+    uint64_t number = 0;           // the highest of any object; 0: there is none
   };
-  Result<LogEnd> end_of_log(const std::string& generation);
-  // Whether an object of the log is there in full.
-  Result<bool> is_whole(const LogName& name, Versionstamp after);
+  Result<LogEnd> end_of_log();
+  // Objects with this number or a higher one, in their order, at most so many.
+  Result<std::vector<LogName>> log_objects(uint64_t from, int keys);
   Status begin_generation(Database& database, const std::string& reason, bool continues);
   Status start_snapshot(Database& database);
   Status finish_snapshot();
   // The next object of the log, if something is to be shipped; whether one was written.
   Result<bool> ship_log(Database& database);
   Status check_ownership();
+  // An object that was written while somebody else had taken over: it counts for nothing, and is removed
+  // where that is certain.
+  void remove_stray(const std::string& key, Versionstamp after);
   Status write_index(Index index);
   Status age(Database& database);
   Status prune();
@@ -131,6 +135,7 @@ class Shipper {
   std::optional<Versionstamp> trying_;  // where an object ends that may or may not have been written
   int64_t pause_us_ = 0;                // after failures
   int64_t looked_at_age_ms_ = 0;
+  int64_t owned_us_ = 0;  // when the backup was last seen to be ours; monotonic
 
   std::atomic<int64_t> due_us_{0};   // monotonic
   std::atomic<bool> busy_{true};     // there is something to do even if nothing was committed

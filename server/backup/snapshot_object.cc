@@ -4,6 +4,7 @@
 
 #include "engine/base/coding.h"
 #include "server/backup/log_object.h"
+#include "server/backup/sealed_object.h"
 #include "server/kv/keyspace.h"
 #include "server/kv/stored_value.h"
 
@@ -85,6 +86,7 @@ std::string SnapshotRangeWriter::finish() {
   pb::BackupSnapshotRange rest;
   *rest.mutable_tidemark() = std::move(ours_);
   rest.AppendToString(&range_);
+  seal_object(range_);
   return std::move(range_);
 }
 
@@ -92,13 +94,15 @@ Result<SnapshotRange> parse_snapshot_range(std::string_view name, std::string_vi
   const auto damaged = [&](const Error& error) {
     return fail_within("the snapshot object " + std::string(name), error);
   };
+  if (ours)
+    if (const Status sealed = check_seal(bytes); !sealed) return damaged(sealed.error());
   pb::BackupSnapshotRange range;
   if (!range.ParseFromArray(bytes.data(), static_cast<int>(bytes.size())))
     return damaged({ErrorCode::kCorruption, "it is no such object"});
   if (range.data_list_size() != range.metadata_list_size())
     return damaged({ErrorCode::kCorruption, "its two lists are not of one length"});
   if (ours && !range.has_tidemark())
-    return damaged({ErrorCode::kCorruption, "it is cut off: only its beginning is there"});
+    return damaged({ErrorCode::kCorruption, "it lacks what ours have"});
   SnapshotRange out;
   if (range.has_tidemark()) {
     const auto version = parse_stamp(range.tidemark().versionstamp());

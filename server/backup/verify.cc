@@ -54,7 +54,7 @@ class Verifier {
     } else {
       out_.notes.push_back("generation " + generation.id + ": its snapshot is being written");
     }
-    TM_TRY(check_log(generation.id, {generation.snapshot, 0}));
+    TM_TRY(check_log(generation.id, {generation.snapshot, 0}, generation.sessions));
     if (next == nullptr) return {};
     if (!next->continues) {
       out_.notes.push_back("history has a gap before generation " + next->id + ", which began at " +
@@ -95,8 +95,10 @@ class Verifier {
     });
   }
 
-  Status check_log(const std::string& id, const CommitPoint& from) {
-    LogReplay replay(from, source_.index().has_value());
+  // `sessions`: of whom the log is; nothing: it is none of ours.
+  Status check_log(const std::string& id, const CommitPoint& from,
+                   std::optional<std::vector<WriterSession>> sessions) {
+    LogReplay replay(from, std::move(sessions));
     std::string start_after;
     uint64_t expected = 1;
     bool broken = false;
@@ -124,6 +126,8 @@ class Verifier {
         broken = !added;
         if (!added) return problem(added.error().message), Status();
         out_.commits += commits.size();
+        if (source_.index() && commits.empty() && name.last.stamp > replay.last().stamp)
+          out_.notes.push_back(info.key + " counts for nothing: its writer was no longer the one who writes");
         return {};
       }));
     }
@@ -145,7 +149,7 @@ class Verifier {
       out_.entries += range->entries.size();
       return {};
     }));
-    return check_log("", {});
+    return check_log("", {}, std::nullopt);
   }
 
   Status fetch(const std::vector<ObjectInfo>& objects,

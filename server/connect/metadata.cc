@@ -47,13 +47,16 @@ Result<std::vector<int64_t>> parse_metadata_request(std::string_view body) {
 
 std::string format_metadata(const Metadata& metadata) {
   // Exactly the fields of the protocol: @deno/kv refuses answers with others.
-  const boost::json::object endpoint = {{"url", metadata.endpoint_url}, {"consistency", "strong"}};
+  boost::json::array endpoints = {
+      boost::json::object{{"url", metadata.endpoint_url}, {"consistency", "strong"}}};
+  for (const std::string& url : metadata.eventual_urls)
+    endpoints.push_back(boost::json::object{{"url", url}, {"consistency", "eventual"}});
   const boost::json::object answer = {
       {"version", metadata.version->number},
       {TM_MUTANT("metadata.fields") ? "uuid" : "databaseId", metadata.database_id},
       {"token", metadata.token},
       {"expiresAt", format_time(metadata.expires_at_ms)},
-      {"endpoints", boost::json::array{endpoint}}};
+      {"endpoints", std::move(endpoints)}};
   return boost::json::serialize(answer);
 }
 

@@ -29,6 +29,8 @@ struct Metadata {
   std::string token;
   int64_t expires_at_ms;     // since 1970
   std::string endpoint_url;  // absolute if the version wants it
+  // Of servers that have the same a little later: clients may read there what need not be the newest.
+  std::vector<std::string> eventual_urls = {};
 };
 
 // The JSON answer.

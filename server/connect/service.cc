@@ -302,6 +302,7 @@ void Service::exchange_metadata(const Call& call, Done& done) {
         new ViewExchange{InFlight::Ticket(in_flight_), grant, *database, *moment, std::move(metadata),
                          nullptr, std::move(done)}));
   }
+  for (const std::string& url : options_.replica_urls) metadata.eventual_urls.push_back(url + kEndpointPath);
   const host::DataTokens::Issued issued = host_.issue(*grant, *database);
   metadata.token = issued.token;
   metadata.expires_at_ms = issued.expires_at_ms;

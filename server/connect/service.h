@@ -21,12 +21,12 @@ struct ServiceOptions {
   // What clients reach the server by, without a slash at the end ("https://kv.example.org"); empty: whatever
   // they used. Given to clients as the endpoint.
   std::string public_url;
+  // Replicas of this server, in the same form. They take its data-path tokens.
+  std::vector<std::string> replica_urls;
   // A read that looks at more entries than this in a range, gives more bytes than this, or needs the disk,
   // leaves the network thread.
   uint64_t inline_read_steps = 512;
   uint64_t inline_read_bytes = 256 << 10;
-  // Writes are refused, with the status that the protocol has for it.
-  bool read_only = false;
   LogSink log;  // may be empty
 };
 

@@ -109,7 +109,7 @@ Host::Host(Engine& engine, const HostOptions& options, std::unique_ptr<Catalog> 
       options_(options),
       read_only_(options.read_only),
       databases_dir_(options.data_dir + "/" + kDatabasesDir),
-      data_tokens_(catalog->signing_key(), engine.clock()),
+      data_tokens_(options.signing_key.value_or(catalog->signing_key()), engine.clock()),
       catalog_(std::move(catalog)) {
   if (options.access_token.empty()) return;
   access_token_.emplace(options.access_token);

@@ -34,6 +34,8 @@ struct HostOptions {
   std::string data_dir;
   // Opens every database; at least kMinAccessTokenChars long, or empty: only stored tokens open anything.
   std::string access_token;
+  // Instead of the store's own, so that several servers take each other's data-path tokens.
+  std::optional<SigningKey> signing_key;
   DatabaseOptions database;  // of every database; create_if_missing is ignored
   kv::Limits limits;
   // Of all databases together, in bytes: beyond it history is trimmed, then writes are refused.

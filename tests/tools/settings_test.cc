@@ -200,7 +200,7 @@ std::map<std::string, Row> documented_settings() {
   EXPECT_TRUE(in.is_open());
   std::map<std::string, Row> rows;
   const std::regex row(
-      R"(\| `--([a-z0-9-]+)` \|\s*`?([A-Z_]*)`?\s*\|\s*([^|]+?)\s*\|\s*`?([^`|]*?)`?\s*\|.*)");
+      R"(\| `--([a-z0-9-]+)` \|\s*`?([A-Z0-9_]*)`?\s*\|\s*([^|]+?)\s*\|\s*`?([^`|]*?)`?\s*\|.*)");
   for (std::string line; std::getline(in, line);) {
     std::smatch match;
     if (!std::regex_match(line, match, row)) continue;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <filesystem>
 
+#include "server/backup/verify.h"
 #include "server/kv/queue_message.h"
 
 namespace tidemark::backup {
@@ -356,6 +357,115 @@ TEST_F(BackupTest, OneServerWrites) {
   EXPECT_EQ(shipper().status().state, ShipperState::kFailed);
   EXPECT_NE(shipper().status().message.find("store-1"), std::string::npos) << shipper().status().message;
   expect_restores();
+}
+
+// Two runs over copies of one store: what the first one writes after the second has taken over counts for
+// nothing, wherever it stands, and whether or not it can take it back.
+TEST_F(BackupTest, WhatAFencedWriterWroteCountsForNothing) {
+  for (const bool dies : {false, true}) {
+    SCOPED_TRACE(dies);
+    objects_->set_objects({});
+    std::filesystem::remove_all(folder_ / "db");
+    const std::string copy_folder = folder_ / "copy";
+    std::filesystem::remove_all(copy_folder);
+    states_ = {{}};
+    open();
+    commit_some(20);
+    new_shipper();
+    ship_all();
+    std::unique_ptr<Shipper> first = std::move(shipper_);
+    ASSERT_TRUE(db().close().has_value());
+    database_.reset();
+    std::filesystem::copy(folder_ / "db", copy_folder);
+    open();
+    auto copy = Database::open(*engine_, copy_folder, small_database());
+    ASSERT_TRUE(copy.has_value()) << copy.error().message;
+    const std::vector<State> common = states_;
+    commit_some(3);
+    new_shipper();
+    std::unique_ptr<Shipper> second = std::move(shipper_);
+    // The first one's object is on its way when the second takes over.
+    bool taken_over = false;
+    objects_->fate = [&](const std::string& operation, const std::string& key) {
+      if (operation == "put" && key.find("/logs/") != std::string::npos && !std::exchange(taken_over, true))
+        second->run(**copy);
+      const bool dead = dies && taken_over && (operation == "remove" || operation == "get");
+      return dead && second->status().last_success_ms != 0 ? MemoryObjectStore::Fate::kRefused
+                                                           : MemoryObjectStore::Fate::kDone;
+    };
+    first->run(db());
+    objects_->fate = nullptr;
+    ASSERT_TRUE(taken_over);
+    // From here on the copy is the database.
+    database_ = std::move(*copy);
+    shipper_ = std::move(second);
+    states_ = common;
+    for (int i = 0; i < 5; ++i) {
+      commit_some(3);
+      ASSERT_NO_FATAL_FAILURE(ship_all());
+    }
+    auto restored = restore();
+    ASSERT_TRUE(restored.has_value()) << restored.error().message;
+    EXPECT_EQ(restored->database->head(), db().head());
+    ASSERT_NO_FATAL_FAILURE(expect_same(*restored->database, db().head()));
+    // Another run finds the right end of the log.
+    new_shipper();
+    commit_some(3);
+    ASSERT_NO_FATAL_FAILURE(ship_all());
+    ASSERT_NO_FATAL_FAILURE(expect_restores());
+    restored = Restored();
+    shipper_.reset();
+    database_.reset();
+  }
+}
+
+// A moment at the end of a generation that the next one does not continue, and one in the gap behind it.
+TEST_F(BackupTest, MomentsBeforeAGapAreRestored) {
+  DatabaseOptions options = small_database();
+  options.retention = Retention::none();
+  open(options);
+  commit_some(50);
+  new_shipper();
+  ship_all();
+  commit_some(20);
+  ship_all();
+  const CommitPoint end = states_.back().point;
+  shipper().let_go(db());
+  clock_.pass_ms(1000);
+  commit_some(50);
+  ASSERT_TRUE(db().compact().has_value());
+  ship_all();
+  clock_.pass_ms(1000);
+  for (const kv::MomentName until : {kv::MomentName(end.stamp), kv::MomentName(kv::TimeMs{end.timestamp_ms + 500})}) {
+    auto restored = restore(until);
+    ASSERT_TRUE(restored.has_value()) << restored.error().message;
+    EXPECT_EQ(restored->database->head(), end.stamp);
+    expect_same(*restored->database, end.stamp);
+  }
+}
+
+TEST_F(BackupTest, FlippedBitsAreNoticed) {
+  open();
+  commit_some(50);
+  new_shipper();
+  ship_all();
+  commit_some(20);
+  ship_all();
+  const auto whole = objects_->objects();
+  for (const auto& [key, bytes] : whole) {
+    if (!key.ends_with(".bin")) continue;
+    for (int i = 0; i < 20; ++i) {
+      auto damaged = whole;
+      const size_t bit = random_.below(8 * bytes.size());
+      damaged[key][bit / 8] = static_cast<char>(bytes[bit / 8] ^ (1 << bit % 8));
+      objects_->set_objects(damaged);
+      const auto source = Source::open(*objects_, kPrefix);
+      ASSERT_TRUE(source.has_value());
+      const auto found = verify_backup(*engine_, *source, {});
+      ASSERT_TRUE(found.has_value()) << found.error().message;
+      EXPECT_FALSE(found->problems.empty()) << key << " bit " << bit;
+    }
+  }
 }
 
 TEST_F(BackupTest, WhatIsNotOursIsLeftAlone) {

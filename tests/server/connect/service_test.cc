@@ -27,6 +27,7 @@ class ServiceTest : public ::testing::Test {
     host_options.data_dir = folder_.path();
     host_options.access_token = kToken;
     host_options.limits = limits_;
+    host_options.read_only = read_only_;
     auto host = host::Host::open(*engine_, host_options);
     ASSERT_TRUE(host.has_value()) << host.error().message;
     host_ = std::move(*host);
@@ -119,6 +120,7 @@ class ServiceTest : public ::testing::Test {
   }
 
   test::TempFolder folder_;
+  bool read_only_ = false;
   kv::Limits limits_;
   Mutex log_mutex_;
   std::string log_ TM_GUARDED_BY(log_mutex_);
@@ -466,9 +468,8 @@ TEST_F(ServiceTest, AWatchSaysHowLargeAFrameInMakingMayBecome) {
 
 TEST_F(ServiceTest, AReadOnlyServerReadsAndWatchesAndSaysThatWritesAreDisabled) {
   set("k", "v");
-  ServiceOptions options;
-  options.read_only = true;
-  restart(std::move(options));
+  read_only_ = true;
+  restart({});
   pb::AtomicWrite message;
   add_set(message, "k", "w");
   EXPECT_EQ(write(message).status(), pb::AW_WRITE_DISABLED);
