@@ -21,16 +21,16 @@ constexpr size_t kMaxKeyDepth = 4;
 Result<std::string> Admin::run(std::string_view command, std::string_view arguments, LineSink& lines) {
   static const std::vector<AdminCommand> all = [] {
     std::vector<AdminCommand> commands;
-    for (const auto& group :
-         {store_commands(), pitr_commands(), dump_commands(), transfer_commands(), report_commands(),
-          backup_commands()})
+    for (const auto& group : {store_commands(), pitr_commands(), dump_commands(), transfer_commands(),
+                              report_commands(), backup_commands()})
       std::ranges::copy(group, std::back_inserter(commands));
     return commands;
   }();
   const auto place = std::ranges::find(all, command, &AdminCommand::name);
   if (place == all.end()) return fail(ErrorCode::kNotFound, "there is no such command");
   TM_ASSIGN(CommandArguments parsed, CommandArguments::parse(arguments));
-  TM_ASSIGN(const boost::json::object answer, place->run({host_, base_url_, parts_.backups, parts_.replica, lines}, parsed));
+  TM_ASSIGN(const boost::json::object answer,
+            place->run({host_, base_url_, parts_.backups, parts_.replica, lines}, parsed));
   return boost::json::serialize(answer);
 }
 
@@ -41,8 +41,9 @@ Result<host::DatabaseRef> open_database(const AdminContext& context, CommandArgu
 Status check_own(const Database& database) {
   TM_ASSIGN(const std::string source, backup::Follower::followed_by(database));
   if (source.empty()) return {};
-  return fail(ErrorCode::kReadOnly, "the database follows the backup in " + source +
-                                        " and takes no writes of its own: tidemark promote makes it a primary");
+  return fail(ErrorCode::kReadOnly,
+              "the database follows the backup in " + source +
+                  " and takes no writes of its own: tidemark promote makes it a primary");
 }
 
 Status check_room(const host::Host& host) {

@@ -26,11 +26,11 @@
 //   export.sqlite {file, database?, at?}          what was written; at: a versionstamp
 //   stats        {database?}                      what is in it (report_commands.cc)
 //   backup.status {database?}                     {served, databases: [how each is backed up...]}
-//   backup.enable {database?, target?}            {database, where...}, once every right that is needed was tried
-//   backup.disable {database?}                    {database}
-//   backup.hash  {database?, at}                  {database, id, ranges: [{key, entries, hash}...]}
-//   pitr.sync    {}                               of a server that follows a backup: how it stands now
-//   promote      {}                               of a server that follows a backup: {versionstamp, time,
+//   backup.enable {database?, target?}            {database, where...}, once every right that is needed was
+//   tried backup.disable {database?}                    {database} backup.hash  {database?, at} {database,
+//   id, ranges: [{key, entries, hash}...]} pitr.sync    {}                               of a server that
+//   follows a backup: how it stands now promote      {}                               of a server that
+//   follows a backup: {versionstamp, time,
 //                                                 generation, epoch}
 //
 // a database: {id, name, state, url, createdAt, deletedAt?, purgeAfter?}; state is creating, ready, deleted

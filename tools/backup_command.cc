@@ -63,8 +63,8 @@ std::string lag_text(const json::object& lag) {
   const uint64_t commits = number_in(lag, "commits");
   if (commits == 0) return "none";
   return std::string(flag_in(lag, "atLeast") ? "at least " : "") + std::to_string(commits) + " commits, " +
-         human_bytes(number_in(lag, "bytes")) + ", " +
-         std::to_string((number_in(lag, "ms") + 999) / 1000) + " s";
+         human_bytes(number_in(lag, "bytes")) + ", " + std::to_string((number_in(lag, "ms") + 999) / 1000) +
+         " s";
 }
 
 std::string show_status(const json::object& answer) {
@@ -109,9 +109,8 @@ std::string show_status(const json::object& answer) {
 }
 
 std::string show_enabled(const json::object& answer) {
-  std::string out =
-      "'" + text_in(answer, "database") + "' is backed up to " + text_in(answer, "where") +
-      (flag_in(answer, "served") ? "\n" : ", once the store is being served\n");
+  std::string out = "'" + text_in(answer, "database") + "' is backed up to " + text_in(answer, "where") +
+                    (flag_in(answer, "served") ? "\n" : ", once the store is being served\n");
   if (!flag_in(answer, "conditionalWrites"))
     out +=
         "warning: the store knows no conditional writes: a second server that writes there is noticed only "
@@ -246,8 +245,7 @@ Result<std::string> list(const BackupArguments& arguments) {
 
 std::string progress_text(const backup::FollowProgress& progress) {
   if (!progress.in_snapshot)
-    return "log: " + std::to_string(progress.commits) + " commits, " + human_bytes(progress.bytes) +
-           " read";
+    return "log: " + std::to_string(progress.commits) + " commits, " + human_bytes(progress.bytes) + " read";
   const uint64_t percent =
       progress.bytes_total == 0 ? 100 : std::min<uint64_t>(100, 100 * progress.bytes / progress.bytes_total);
   constexpr uint64_t kBarColumns = 30;
@@ -275,18 +273,17 @@ Result<std::string> restore(const BackupArguments& arguments) {
   line.clear();
   const int64_t ms = (opened.engine->clock().monotonic_us() - begun_us) / 1000;
   if (arguments.json) {
-    return json::serialize(json::object{
-               {"dataDir", request.to},
-               {"database", request.database},
-               {"versionstamp", restored.at.stamp.hex()},
-               {"time", format_time(restored.at.timestamp_ms)},
-               {"horizon", restored.horizon.stamp.hex()},
-               {"commits", restored.commits},
-               {"bytes", restored.bytes},
-               {"resumed", restored.resumed},
-               {"reached", restored.reached},
-               {"tornEnd", restored.torn_end},
-               {"ms", ms}}) +
+    return json::serialize(json::object{{"dataDir", request.to},
+                                        {"database", request.database},
+                                        {"versionstamp", restored.at.stamp.hex()},
+                                        {"time", format_time(restored.at.timestamp_ms)},
+                                        {"horizon", restored.horizon.stamp.hex()},
+                                        {"commits", restored.commits},
+                                        {"bytes", restored.bytes},
+                                        {"resumed", restored.resumed},
+                                        {"reached", restored.reached},
+                                        {"tornEnd", restored.torn_end},
+                                        {"ms", ms}}) +
            "\n";
   }
   std::string out = "restored to " + request.to + ", as of " + format_time(restored.at.timestamp_ms) + " (" +
@@ -297,8 +294,8 @@ Result<std::string> restore(const BackupArguments& arguments) {
   out += "read " + human_bytes(restored.bytes) + " in " + std::to_string((ms + 999) / 1000) + " s; " +
          std::to_string(restored.commits) + " commits of the log; history from " +
          restored.horizon.stamp.hex() + " on\n";
-  return out + "next: tidemark token create --all --data-dir " + request.to + ", then tidemark serve --data-dir " +
-         request.to + "\n";
+  return out + "next: tidemark token create --all --data-dir " + request.to +
+         ", then tidemark serve --data-dir " + request.to + "\n";
 }
 
 // --- verify and prune
@@ -325,9 +322,8 @@ Result<Comparison> restore_and_compare(const BackupArguments& arguments, const O
   request.to = fresh_folder();
   request.source = backup::target_url(opened.target);
   request.leave_following = true;
-  const Result<Restored> restored = restore_backup(*opened.engine, *opened.store, request, [&](const auto& p) {
-    line.show(progress_text(p));
-  });
+  const Result<Restored> restored = restore_backup(*opened.engine, *opened.store, request,
+                                                   [&](const auto& p) { line.show(progress_text(p)); });
   std::vector<backup::RangeHash> ours;
   const Status hashed = [&]() -> Status {
     if (!restored) return std::unexpected(restored.error());
@@ -394,18 +390,18 @@ Result<std::string> verify(const BackupArguments& arguments, bool& whole) {
   whole = found.problems.empty();
   const std::string where = backup::describe(opened.target) + source.prefix();
   if (arguments.json) {
-    json::object out = {{"where", where},
-                        {"whole", whole},
-                        {"generations", found.generations},
-                        {"snapshotObjects", found.snapshot_objects},
-                        {"entries", found.entries},
-                        {"logObjects", found.log_objects},
-                        {"commits", found.commits},
-                        {"bytes", found.bytes},
-                        {"end", {{"versionstamp", found.end.stamp.hex()},
-                                 {"time", format_time(found.end.timestamp_ms)}}},
-                        {"problems", to_array(found.problems)},
-                        {"notes", to_array(found.notes)}};
+    json::object out = {
+        {"where", where},
+        {"whole", whole},
+        {"generations", found.generations},
+        {"snapshotObjects", found.snapshot_objects},
+        {"entries", found.entries},
+        {"logObjects", found.log_objects},
+        {"commits", found.commits},
+        {"bytes", found.bytes},
+        {"end", {{"versionstamp", found.end.stamp.hex()}, {"time", format_time(found.end.timestamp_ms)}}},
+        {"problems", to_array(found.problems)},
+        {"notes", to_array(found.notes)}};
     if (compared) out["compared"] = {{"versionstamp", compared->at}, {"ranges", compared->ranges}};
     return json::serialize(out) + "\n";
   }
@@ -446,12 +442,12 @@ void add_backup_commands(CLI::App& app, BackupArguments& arguments) {
   CLI::App* const group =
       app.add_subcommand("backup", "Continuous backup to S3 or a folder, and restoring from it");
   group->require_subcommand(1);
-  CLI::App& status = add_command(*group, "backup.status", "status", "How each database is backed up, and how far",
-                                 arguments);
+  CLI::App& status = add_command(*group, "backup.status", "status",
+                                 "How each database is backed up, and how far", arguments);
   add_store_options(status, arguments, "Only this one");
-  CLI::App& enable = add_command(*group, "backup.enable", "enable",
-                                 "Back a database up from now on, once every right that it takes was tried",
-                                 arguments);
+  CLI::App& enable =
+      add_command(*group, "backup.enable", "enable",
+                  "Back a database up from now on, once every right that it takes was tried", arguments);
   add_store_options(enable, arguments, "Which; default: default");
   enable
       .add_option("--to", arguments.location.url,
@@ -465,22 +461,24 @@ void add_backup_commands(CLI::App& app, BackupArguments& arguments) {
   CLI::App& listing =
       add_command(*group, "backup.list", "list", "What backups there are, and their generations", arguments);
   add_location(listing, arguments);
-  CLI::App& restoring = add_command(*group, "backup.restore", "restore",
-                                    "Make a new store out of a backup, also of one of Deno Deploy", arguments);
+  CLI::App& restoring =
+      add_command(*group, "backup.restore", "restore",
+                  "Make a new store out of a backup, also of one of Deno Deploy", arguments);
   restoring.add_option("--to", arguments.to, "Folder of the new store; missing or empty")
       ->type_name("NEW_DATA_DIR")
       ->required();
   restoring
-      .add_option("--at", arguments.at,
-                  "As of this moment: a versionstamp or a time (2026-11-21T14:31:00Z, '15m ago'). Default: the "
-                  "newest state")
+      .add_option(
+          "--at", arguments.at,
+          "As of this moment: a versionstamp or a time (2026-11-21T14:31:00Z, '15m ago'). Default: the "
+          "newest state")
       ->type_name("MOMENT");
   restoring.add_option("--database", arguments.database, "What it is called there; default: default")
       ->type_name("NAME");
   add_location(restoring, arguments);
-  CLI::App& verifying = add_command(*group, "backup.verify", "verify",
-                                    "Read a whole backup, and say whether anything is missing or damaged",
-                                    arguments);
+  CLI::App& verifying =
+      add_command(*group, "backup.verify", "verify",
+                  "Read a whole backup, and say whether anything is missing or damaged", arguments);
   add_location(verifying, arguments);
   verifying.add_flag("--restore", arguments.with_restore,
                      "Restore it as well, and compare that with the database that it is of");
@@ -491,15 +489,16 @@ void add_backup_commands(CLI::App& app, BackupArguments& arguments) {
   pruning.add_option("--keep", arguments.keep, "How far back it is to be restored, at least: 30d")
       ->type_name("DURATION")
       ->required();
-  CLI::App& syncing = add_command(*app.get_subcommand("pitr"), "pitr.sync", "sync",
-                                  "Bring a replica's store up to date with the backup that it follows; what is "
-                                  "checked out stays so",
-                                  arguments);
+  CLI::App& syncing =
+      add_command(*app.get_subcommand("pitr"), "pitr.sync", "sync",
+                  "Bring a replica's store up to date with the backup that it follows; what is "
+                  "checked out stays so",
+                  arguments);
   add_data_dir(syncing, arguments.data_dir);
   add_location(syncing, arguments);
-  CLI::App& promoting = add_command(app, "promote", "promote",
-                                    "Make a replica that is being served the primary: it takes over the backup",
-                                    arguments);
+  CLI::App& promoting =
+      add_command(app, "promote", "promote",
+                  "Make a replica that is being served the primary: it takes over the backup", arguments);
   add_data_dir(promoting, arguments.data_dir);
 }
 

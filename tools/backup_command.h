@@ -24,8 +24,8 @@ struct BackupArguments {
 // Adds the subcommands. `arguments` must outlive `app`.
 void add_backup_commands(CLI::App& app, BackupArguments& arguments);
 
-// Does the command and prints what came of it. Gives the exit code: 0; 1 if something failed or a backup is not
-// whole; 2 if what was written is at fault. Errors are one line on stderr.
+// Does the command and prints what came of it. Gives the exit code: 0; 1 if something failed or a backup is
+// not whole; 2 if what was written is at fault. Errors are one line on stderr.
 int run_backup_command(const BackupArguments& arguments);
 
 }  // namespace tidemark::tools

@@ -146,9 +146,8 @@ Answer hash(const AdminContext& context, CommandArguments& arguments) {
   TM_ASSIGN(const std::vector<backup::RangeHash> ranges, backup::hash_ranges(database, *pin));
   json::array out;
   for (const backup::RangeHash& range : ranges)
-    out.push_back(json::object{{"key", to_hex(range.first_key)},
-                               {"entries", range.entries},
-                               {"hash", std::to_string(range.hash)}});
+    out.push_back(json::object{
+        {"key", to_hex(range.first_key)}, {"entries", range.entries}, {"hash", std::to_string(range.hash)}});
   return json::object{{"database", hosted->name()}, {"id", hosted->id_text()}, {"ranges", std::move(out)}};
 }
 

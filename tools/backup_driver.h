@@ -36,10 +36,10 @@ class BackupDriver {
 
   struct DatabaseBackup {
     host::DatabaseRecord record;
-    std::optional<backup::Target> target;  // nothing: it is not backed up
-    std::string id;                        // that the backup has it under
+    std::optional<backup::Target> target;                 // nothing: it is not backed up
+    std::string id;                                       // that the backup has it under
     std::optional<backup::BackupService::Report> report;  // once it was opened
-    std::string problem;  // why nothing could be begun; may be empty
+    std::string problem;                                  // why nothing could be begun; may be empty
     // What is not in the backup. A database that is closed has nothing that is not.
     backup::Lag lag;
   };

@@ -41,8 +41,7 @@ BackupLocation with_environment(BackupLocation location) {
 }
 
 Result<std::optional<backup::Target>> parse_location(const BackupLocation& location, const char* url_option) {
-  const bool s3 =
-      !location.s3_bucket.empty() || !location.s3_prefix.empty() || !location.s3_endpoint.empty();
+  const bool s3 = !location.s3_bucket.empty() || !location.s3_prefix.empty() || !location.s3_endpoint.empty();
   if (!location.url.empty() && s3)
     return fail(ErrorCode::kInvalidArgument,
                 std::string(url_option) + " and the --s3 options exclude each other: give one of them");
@@ -54,7 +53,8 @@ Result<std::optional<backup::Target>> parse_location(const BackupLocation& locat
   if (location.s3_bucket.empty())
     return fail(ErrorCode::kInvalidArgument, "--s3-bucket is missing: the bucket of the backup");
   if (!location.s3_prefix.empty() && !location.s3_prefix.ends_with('/')) {
-    return fail(ErrorCode::kInvalidArgument, "--s3-prefix must end in a slash: '" + location.s3_prefix + "/'");
+    return fail(ErrorCode::kInvalidArgument,
+                "--s3-prefix must end in a slash: '" + location.s3_prefix + "/'");
   }
   // The URL's own characters are written as %XX there.
   backup::Target target;

@@ -45,8 +45,9 @@ Result<bool> prepare(FileSystem& files, const std::string& partial, const std::s
     if (known) {
       TM_ASSIGN(const std::string before, read_file(files, about_path, kMaxAboutBytes));
       if (before == about) return true;
-      return fail(ErrorCode::kInvalidArgument,
-                  partial + " holds another restore that did not end: remove it, or finish it (of " + before + ")");
+      return fail(
+          ErrorCode::kInvalidArgument,
+          partial + " holds another restore that did not end: remove it, or finish it (of " + before + ")");
     }
     const auto names = files.list_dir(partial);
     if (!names || !names->empty())

@@ -21,17 +21,17 @@ struct RestoreRequest {
   std::string source;  // what the backup is called, so that only the same restore is gone on with
   std::string database = "default";
   std::optional<kv::MomentName> at;  // nothing: all that there is
-  bool leave_following = false;  // it is not made a database of its own: nothing is written to it
+  bool leave_following = false;      // it is not made a database of its own: nothing is written to it
 };
 
 struct Restored {
-  CommitPoint at;       // what it holds
-  CommitPoint horizon;  // how far back it can be looked at
+  CommitPoint at;        // what it holds
+  CommitPoint horizon;   // how far back it can be looked at
   uint64_t commits = 0;  // taken from the log
   uint64_t bytes = 0;    // read
   bool resumed = false;
   std::string torn_end;  // why the last object of the log could not be taken; empty: it was
-  bool reached = true;  // whether the log goes as far as the moment asked for
+  bool reached = true;   // whether the log goes as far as the moment asked for
 };
 
 // Makes the store in "<to>.partial", and gives it its name when all is there; called again after it was

@@ -70,9 +70,9 @@ int run(int argc, char** argv) {
   }
   // The folder may stand before the command, too.
   if (app.count("--data-dir") > 0) {
-    for (std::string* dir :
-         {&admin_arguments.data_dir, &backup_arguments.data_dir, &pitr_arguments.data_dir, &dump_arguments.data_dir,
-          &load_arguments.data_dir, &transfer_arguments.data_dir, &fsck_arguments.data_dir})
+    for (std::string* dir : {&admin_arguments.data_dir, &backup_arguments.data_dir, &pitr_arguments.data_dir,
+                             &dump_arguments.data_dir, &load_arguments.data_dir, &transfer_arguments.data_dir,
+                             &fsck_arguments.data_dir})
       if (dir->empty()) *dir = arguments.data_dir;
   }
   if (!admin_arguments.command.empty()) return print(run_admin_command(admin_arguments));

@@ -441,8 +441,7 @@ std::string Metrics::text_by_database() const {
   add_background(out, all);
   add_segments(out, all);
   add_keys(out, all);
-  if (sources_.backups != nullptr)
-    add_backups(out, measure_backups(*sources_.backups));
+  if (sources_.backups != nullptr) add_backups(out, measure_backups(*sources_.backups));
   return out.text();
 }
 

@@ -77,7 +77,8 @@ Status Replica::attach(host::DatabaseRef database) {
   options.scratch_folder = scratch_folder_;
   options.log = options_.log;
   options.applied = [hosted = database.get()](const auto& commits) { tell(hosted->store(), commits); };
-  TM_ASSIGN(auto follower, backup::Follower::open(host_.engine(), database->database(), *store_, "", options));
+  TM_ASSIGN(auto follower,
+            backup::Follower::open(host_.engine(), database->database(), *store_, "", options));
   follower_ = std::move(follower);
   database_ = std::move(database);
   begun_ = false;
@@ -266,7 +267,8 @@ Result<Promotion> Replica::promote() {
   Promotion out;
   out.head = {database.head(), database.head_timestamp_ms()};
   if (index->generations.back().id != follower_->mark().generation)
-    return give_up({ErrorCode::kConflict, "the newest generation of the backup, " + index->generations.back().id +
+    return give_up({ErrorCode::kConflict, "the newest generation of the backup, " +
+                                              index->generations.back().id +
                                               ", cannot be read yet: its snapshot is not complete"});
   backup::Generation next;
   next.id = backup::next_generation_id(*index);

@@ -27,17 +27,17 @@
 #include "server/connect/service.h"
 #include "server/host/host.h"
 #include "server/http/listener.h"
-#include "tools/admin_socket.h"
 #include "tools/admin_commands.h"
+#include "tools/admin_socket.h"
 #include "tools/backup_driver.h"
 #include "tools/backup_location.h"
-#include "tools/replica.h"
 #include "tools/health.h"
 #include "tools/http_handler.h"
 #include "tools/log.h"
 #include "tools/metrics.h"
 #include "tools/operator_pages.h"
 #include "tools/parse.h"
+#include "tools/replica.h"
 #include "tools/request_metrics.h"
 
 namespace tidemark::tools {
@@ -188,9 +188,11 @@ Result<std::unique_ptr<Replica>> follow(host::Host& host, const ServeOptions& op
 Status check_all_own(host::Host& host) {
   for (const host::DatabaseRef& database : host.opened()) {
     if (const Status own = check_own(database->database()); !own)
-      return fail(own.error().code, "the database '" + database->name() + "' belongs to a replica: serve it with "
-                                    "--sync-from-s3 as before (then tidemark promote makes it a primary), or "
-                                    "with --read-only");
+      return fail(own.error().code,
+                  "the database '" + database->name() +
+                      "' belongs to a replica: serve it with "
+                      "--sync-from-s3 as before (then tidemark promote makes it a primary), or "
+                      "with --read-only");
   }
   return {};
 }
@@ -276,7 +278,8 @@ int serve(const ServeOptions& options) {
   const std::string url = !options.public_url.empty()
                               ? options.public_url
                               : (tls ? "https://" : "http://") + (*listener)->address();
-  Result<std::unique_ptr<AdminServer>> admin = AdminServer::start(**host, options.data_dir, url, {&backups, replica.get()}, log);
+  Result<std::unique_ptr<AdminServer>> admin =
+      AdminServer::start(**host, options.data_dir, url, {&backups, replica.get()}, log);
   if (!admin) return fail_start(admin.error().message);
   (*listener)->start();
   const std::string& address = (*listener)->address();

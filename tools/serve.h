@@ -18,9 +18,9 @@ namespace tidemark::tools {
 // Checked already.
 struct ServeOptions {
   std::string data_dir;
-  std::string address;         // HOST:PORT
-  std::string access_token;    // may be empty: only the store's own tokens open it
-  std::string public_url;      // may be empty
+  std::string address;                    // HOST:PORT
+  std::string access_token;               // may be empty: only the store's own tokens open it
+  std::string public_url;                 // may be empty
   std::vector<std::string> replica_urls;  // told to clients
   std::optional<host::SigningKey> signing_key;
   std::string tls_chain_path;  // PEM files; both empty: cleartext
@@ -31,7 +31,7 @@ struct ServeOptions {
   bool read_only = false;
   std::optional<backup::Target> backup_target;  // of every database that says nothing else
   backup::ShipperOptions shipper;
-  bool gated = false;  // commits count when they are in the backup
+  bool gated = false;                         // commits count when they are in the backup
   std::optional<backup::Target> sync_target;  // what is followed, read-only
   int64_t sync_interval_us = 0;
   uint64_t max_open_databases = 0;

@@ -111,13 +111,14 @@ void check_backup(const ServeArguments& arguments, Settings& settings, ServeOpti
   settings.take("backup-keep", parse_duration_ms(arguments.backup_keep), options.shipper.keep_ms);
   take_us("sync-interval", arguments.sync_interval, options.sync_interval_us);
   if (arguments.durability != "synced" && arguments.durability != "backup")
-    settings.refuse("durability",
-                    {ErrorCode::kInvalidArgument, "must be synced or backup, not '" + arguments.durability + "'"});
+    settings.refuse("durability", {ErrorCode::kInvalidArgument,
+                                   "must be synced or backup, not '" + arguments.durability + "'"});
   options.gated = options.shipper.immediate = arguments.durability == "backup";
   const bool syncs = arguments.sync_from_s3 || !arguments.sync_from.empty();
   const bool backs_up = arguments.backup_to_s3 || !arguments.backup.url.empty();
   if (syncs && backs_up)
-    return settings.refuse("a replica writes no backup: --sync-from-s3 and --backup-to-s3 exclude each other");
+    return settings.refuse(
+        "a replica writes no backup: --sync-from-s3 and --backup-to-s3 exclude each other");
   if (options.gated && !backs_up)
     return settings.refuse("--durability backup needs --backup-to or --backup-to-s3 beside it");
   const bool from_s3 = arguments.sync_from_s3 || arguments.backup_to_s3;
@@ -130,7 +131,8 @@ void check_backup(const ServeArguments& arguments, Settings& settings, ServeOpti
   if (!target)
     settings.refuse(target.error());
   else if (from_s3 && !*target)
-    settings.refuse(std::string(syncs ? "--sync-from-s3" : "--backup-to-s3") + " needs --s3-bucket beside it");
+    settings.refuse(std::string(syncs ? "--sync-from-s3" : "--backup-to-s3") +
+                    " needs --s3-bucket beside it");
   else
     (syncs ? options.sync_target : options.backup_target) = std::move(*target);
   options.read_only = options.read_only || syncs;
@@ -170,7 +172,8 @@ CLI::App* add_serve_command(CLI::App& app, ServeArguments& arguments) {
   add("--max-checks", arguments.max_checks, kCountType, "Checks in one atomic write; at most 65535");
   serve->add_flag("--read-only", arguments.read_only, "Refuse writes; reads and watches work");
   add("--backup-to", arguments.backup.url, "URL",
-      "Back all databases up to s3://BUCKET/PREFIX/[?endpoint=URL&region=REGION] or file:///PATH/, each below "
+      "Back all databases up to s3://BUCKET/PREFIX/[?endpoint=URL&region=REGION] or file:///PATH/, each "
+      "below "
       "its id");
   serve->add_flag("--backup-to-s3", arguments.backup_to_s3,
                   "The same, to the bucket that the --s3 options name");
@@ -189,7 +192,8 @@ CLI::App* add_serve_command(CLI::App& app, ServeArguments& arguments) {
   add("--public-url", arguments.public_url, "URL",
       "What clients reach this server by, if it stands behind a proxy: https://kv.example.org");
   add("--advertise-replica", arguments.advertise_replica, "URL[,URL...]",
-      "Replicas of this server, for clients that read with consistency \"eventual\"; they need the same access "
+      "Replicas of this server, for clients that read with consistency \"eventual\"; they need the same "
+      "access "
       "token and --signing-key-file");
   add("--signing-key-file", arguments.signing_key_file, "FILE",
       "Key that signs what clients get for their access token: 64 hex digits. Default: the store's own");

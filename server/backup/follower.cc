@@ -302,8 +302,8 @@ std::optional<std::vector<WriterSession>> Follower::sessions() const {
   return current == all.end() ? std::vector<WriterSession>() : current->sessions;
 }
 
-// Of a generation that the next one continues, what lies behind that one's snapshot counts for nothing: it was
-// written by a server that was no longer the primary.
+// Of a generation that the next one continues, what lies behind that one's snapshot counts for nothing: it
+// was written by a server that was no longer the primary.
 std::optional<Versionstamp> Follower::end_of_generation() const {
   if (!source_.index()) return std::nullopt;
   const std::vector<Generation>& all = source_.index()->generations;
@@ -338,7 +338,9 @@ Result<uint64_t> Follower::pull(const std::optional<kv::MomentName>& until) {
     std::vector<ObjectInfo> objects;
     bool ended = end && database_.head() >= *end;
     for (const NamedLogObject& one : page) {
-      if (ended || (one.name.last.stamp <= database_.head() && one.name.last.ends_commit())) continue;
+      // What the database has need not be read, unless a commit goes on in it that began before.
+      const bool known = one.name.last.stamp <= database_.head() && one.name.last.ends_commit();
+      if (ended || (known && wanted.empty() && !replay_.inside_commit())) continue;
       wanted.push_back(one);
       objects.push_back(one.info);
     }
@@ -374,7 +376,11 @@ Result<uint64_t> Follower::pull(const std::optional<kv::MomentName>& until) {
       progress_.bytes += fetched->bytes.size();
       TM_TRY(apply(commits));
       taken += commits.size();
-      if (cut) replay_ = LogReplay(commits.empty() ? before : commits.back().point, sessions());
+      if (cut) {
+        // With what may have begun in objects before this one.
+        replay_ = LogReplay(commits.empty() ? before : commits.back().point, sessions());
+        listed_ = mark_.log_key;
+      }
       if (passed_) return taken;
     }
     if (!page.empty() && !ended) {
@@ -389,10 +395,12 @@ Result<uint64_t> Follower::pull(const std::optional<kv::MomentName>& until) {
 
 Status Follower::detach() {
   TM_TRY(database_.begin_line());
-  return commit(database_, [](Transaction& t) -> Result<CommitRequest::Decision> {
-           t.erase(mark_key());
-           return CommitRequest::Decision::kCommit;
-         }).status;
+  return commit(database_,
+                [](Transaction& t) -> Result<CommitRequest::Decision> {
+                  t.erase(mark_key());
+                  return CommitRequest::Decision::kCommit;
+                })
+      .status;
 }
 
 Result<bool> Follower::next_generation(const std::optional<kv::MomentName>& until) {

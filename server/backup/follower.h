@@ -81,7 +81,11 @@ class Follower {
 
  private:
   Follower(Engine& engine, Database& database, Source source, const FollowerOptions& options)
-      : engine_(engine), database_(database), source_(std::move(source)), options_(options), replay_({}, std::nullopt) {}
+      : engine_(engine),
+        database_(database),
+        source_(std::move(source)),
+        options_(options),
+        replay_({}, std::nullopt) {}
 
   std::string source_name() const { return source_.store().describe() + "/" + source_.prefix(); }
   // Nothing if the database follows none. A fork has the mark of the database that it was made of, which

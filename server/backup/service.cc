@@ -88,9 +88,8 @@ void BackupService::poll(const std::vector<Offer>& offers) {
   for (const auto& [entry, database] : opened) listen(entry, database);
 }
 
-void BackupService::poll_all(const std::vector<Offer>& offers,
-                                std::vector<std::shared_ptr<Database>>& let_go,
-                                std::vector<std::pair<EntryRef, std::shared_ptr<Database>>>& opened) {
+void BackupService::poll_all(const std::vector<Offer>& offers, std::vector<std::shared_ptr<Database>>& let_go,
+                             std::vector<std::pair<EntryRef, std::shared_ptr<Database>>>& opened) {
   MutexLock lock(mutex_);
   if (stopping_) return;
   std::set<std::string> offered;
@@ -170,8 +169,7 @@ void BackupService::let_go() {
 std::vector<BackupService::Report> BackupService::reports() const {
   MutexLock lock(mutex_);
   std::vector<Report> out;
-  for (const auto& [id, entry] : entries_)
-    out.push_back({entry->identity, entry->shipper->status()});
+  for (const auto& [id, entry] : entries_) out.push_back({entry->identity, entry->shipper->status()});
   return out;
 }
 

@@ -66,7 +66,7 @@ class BackupService {
   using EntryRef = std::shared_ptr<Entry>;
 
   void poll_all(const std::vector<Offer>& offers, std::vector<std::shared_ptr<Database>>& let_go,
-                   std::vector<std::pair<EntryRef, std::shared_ptr<Database>>>& opened) TM_EXCLUDES(mutex_);
+                std::vector<std::pair<EntryRef, std::shared_ptr<Database>>>& opened) TM_EXCLUDES(mutex_);
   EntryRef entry_for(const Offer& offer) TM_REQUIRES(mutex_);
   void start_due(const EntryRef& entry) TM_REQUIRES(mutex_);
   void run_round(const EntryRef& entry);

@@ -102,7 +102,8 @@ void Shipper::run(Database& database) {
   const int64_t begun_us = clock_.monotonic_us();
   const Status outcome = step(database);
   note(outcome);
-  if (superseded_) database.refuse_commits(outcome ? "another server is the primary" : outcome.error().message);
+  if (superseded_)
+    database.refuse_commits(outcome ? "another server is the primary" : outcome.error().message);
   const int64_t next_us = begun_us + (options_.immediate && !busy_ ? 0 : options_.interval_us);
   due_us_ = outcome ? next_us : clock_.monotonic_us() + pause_us_;
 }
@@ -359,8 +360,7 @@ void Shipper::remove_stray(const std::string& key, Versionstamp after) {
   const auto object = store_->get(index_key, kMaxIndexBytes);
   Result<Index> theirs = object ? decode_index(object->bytes) : std::unexpected(object.error());
   if (!theirs) return;
-  const auto mine =
-      std::ranges::find(theirs->generations, index_.generations.back().id, &Generation::id);
+  const auto mine = std::ranges::find(theirs->generations, index_.generations.back().id, &Generation::id);
   if (mine == theirs->generations.end()) return;
   const auto next = mine + 1;
   bool stray = next != theirs->generations.end() && next->continues && next->snapshot <= after;

@@ -91,9 +91,9 @@ class Shipper {
   Status find_position(Database& database);
   // How a generation's log ends.
   struct LogEnd {
-    std::optional<LogName> last;   // the last object that is whole and counts
-    std::optional<LogName> torn;   // one behind it that is there in part only
-    uint64_t number = 0;           // the highest of any object; 0: there is none
+    std::optional<LogName> last;  // the last object that is whole and counts
+    std::optional<LogName> torn;  // one behind it that is there in part only
+    uint64_t number = 0;          // the highest of any object; 0: there is none
   };
   Result<LogEnd> end_of_log();
   // Objects with this number or a higher one, in their order, at most so many.
@@ -140,7 +140,7 @@ class Shipper {
   std::atomic<int64_t> due_us_{0};   // monotonic
   std::atomic<bool> busy_{true};     // there is something to do even if nothing was committed
   std::atomic<bool> fenced_{false};  // somebody else writes: nothing is done any more
-  bool superseded_ = false;  // another server does, as the primary
+  bool superseded_ = false;          // another server does, as the primary
   std::atomic<bool> let_go_{false};
   mutable Mutex mutex_;
   CommitPoint shipped_ TM_GUARDED_BY(mutex_);

@@ -101,8 +101,7 @@ Result<SnapshotRange> parse_snapshot_range(std::string_view name, std::string_vi
     return damaged({ErrorCode::kCorruption, "it is no such object"});
   if (range.data_list_size() != range.metadata_list_size())
     return damaged({ErrorCode::kCorruption, "its two lists are not of one length"});
-  if (ours && !range.has_tidemark())
-    return damaged({ErrorCode::kCorruption, "it lacks what ours have"});
+  if (ours && !range.has_tidemark()) return damaged({ErrorCode::kCorruption, "it lacks what ours have"});
   SnapshotRange out;
   if (range.has_tidemark()) {
     const auto version = parse_stamp(range.tidemark().versionstamp());

@@ -34,7 +34,8 @@ SnapshotUpload::SnapshotUpload(const Database& database, std::shared_ptr<Snapsho
       object_bytes_(object_bytes) {}
 
 // Ranges are written side by side, so one may be missing before others that are there: those behind the first
-// gap are written again. So are the last ones before it: a store may have kept part of what was being written.
+// gap are written again. So are the last ones before it: a store may have kept part of what was being
+// written.
 Status SnapshotUpload::resume() {
   MutexLock lock(scan_mutex_);
   kv::KeyRange left = backed_up_keys();

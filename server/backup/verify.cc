@@ -32,8 +32,9 @@ class Verifier {
       TM_TRY(check_generation(all[i], i + 1 < all.size() ? &all[i + 1] : nullptr));
     }
     if (!source_.index()->reaches_the_end())
-      problem("the newest generation has no complete snapshot and continues none: what was committed since "
-              "cannot be restored yet");
+      problem(
+          "the newest generation has no complete snapshot and continues none: what was committed since "
+          "cannot be restored yet");
     return std::move(out_);
   }
 
@@ -140,7 +141,8 @@ class Verifier {
   Status check_foreign() {
     out_.generations = 1;
     TM_ASSIGN(const auto differential, source_.differential(""));
-    if (!differential) problem("there is no object " + std::string(kDifferential) + ": the snapshot is not complete");
+    if (!differential)
+      problem("there is no object " + std::string(kDifferential) + ": the snapshot is not complete");
     TM_ASSIGN(const std::vector<ObjectInfo> ranges, source_.snapshot(""));
     TM_TRY(fetch(ranges, [&](const ObjectInfo& info, const std::string& bytes) -> Status {
       ++out_.snapshot_objects;

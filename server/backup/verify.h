@@ -30,8 +30,8 @@ struct Verification {
 Result<Verification> verify_backup(Engine& engine, const Source& source,
                                    const std::function<Status(const Verification&)>& progress);
 
-// Entries and a hash of each range of keys, so that two databases can be compared without moving either. Where
-// a range ends is told by the keys alone: what differs in one range leaves the others as they are.
+// Entries and a hash of each range of keys, so that two databases can be compared without moving either.
+// Where a range ends is told by the keys alone: what differs in one range leaves the others as they are.
 struct RangeHash {
   std::string first_key;  // of the engine
   uint64_t entries = 0;

@@ -314,9 +314,8 @@ void Host::become_writable() {
     const DatabaseSettings settings = settings_of(database->id());
     database->set_checkout(nullptr);
     database->database().set_retention(settings.retention.value_or(options_.database.retention));
-    database->database().set_history_max_bytes(settings.history_max_bytes
-                                                   ? settings.history_max_bytes
-                                                   : options_.database.history_max_bytes);
+    database->database().set_history_max_bytes(
+        settings.history_max_bytes ? settings.history_max_bytes : options_.database.history_max_bytes);
   }
 }
 

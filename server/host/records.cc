@@ -46,10 +46,9 @@ constexpr uint8_t kHasCheckout = 4;
 constexpr uint8_t kHasBackup = 8;  // from kBackupVersion on
 
 void put_settings(std::string& out, const DatabaseSettings& settings) {
-  out.push_back(static_cast<char>((settings.retention ? kHasRetention : 0) |
-                                  (settings.history_max_bytes ? kHasHistoryMax : 0) |
-                                  (settings.checkout ? kHasCheckout : 0) |
-                                  (settings.backup ? kHasBackup : 0)));
+  out.push_back(static_cast<char>(
+      (settings.retention ? kHasRetention : 0) | (settings.history_max_bytes ? kHasHistoryMax : 0) |
+      (settings.checkout ? kHasCheckout : 0) | (settings.backup ? kHasBackup : 0)));
   if (settings.retention) {
     out.push_back(static_cast<char>(settings.retention->kind));
     put_le64(out, static_cast<uint64_t>(settings.retention->duration_ms));
@@ -165,8 +164,7 @@ Result<DatabaseRecord> decode_database(std::string_view key, std::string_view va
   record.created_at_ms = static_cast<int64_t>(reader.le64());
   record.deleted_at_ms = static_cast<int64_t>(reader.le64());
   record.name = reader.bytes();
-  if (has_settings && !read_settings(reader, record.settings))
-    return damaged("record of a database");
+  if (has_settings && !read_settings(reader, record.settings)) return damaged("record of a database");
   const bool known_state = state >= static_cast<uint8_t>(DatabaseState::kCreating) &&
                            state <= static_cast<uint8_t>(DatabaseState::kPurging);
   if (!id || !reader.ok() || !reader.at_end() || !known_state) return damaged("record of a database");

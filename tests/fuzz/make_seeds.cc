@@ -15,6 +15,9 @@
 #include "engine/format/segment_layout.h"
 #include "engine/format/wal_payload.h"
 #include "engine/log/log_file_reader.h"
+#include "server/backup/index.h"
+#include "server/backup/log_object.h"
+#include "server/backup/snapshot_object.h"
 #include "server/connect/wire.h"
 #include "server/http/preface.h"
 #include "server/kv/json_text.h"
@@ -540,6 +543,58 @@ void make_http(Seeds& seeds) {
   seeds.add_noise("http2", byte(1) + byte(128), 20);
 }
 
+// The first byte says what it is: see backup_objects.cc. What the target seals itself comes without its seal.
+void make_backups(Seeds& seeds) {
+  const std::string target = "backup_objects";
+  const auto add = [&](char kind, const std::string& bytes) { seeds.add(target, kind + bytes); };
+  const Versionstamp stamp{0x0106611abb3ed325, 0};
+  add(0, "0001_0000000000000007_0106611abb3ed32500000000_0106611abb3ed3250000ffff.bin");
+  add(0, "0000000000000003_0000000000000007_0106611abb3ed32500000000_0106611abb3ed3250001ffff.bin");
+  add(0, "0001_0000000000000001_000000000000002a.bin");
+  backup::Index index;
+  index.database = "6a0b";
+  index.name = "default";
+  index.writer = {"store", "session", 1'700'000'000'000};
+  index.generations.push_back({"0001-0a0b0c0d",
+                               1'700'000'000'000,
+                               stamp,
+                               false,
+                               true,
+                               3,
+                               0,
+                               false,
+                               "the first",
+                               {{"session", stamp}}});
+  index.generations.push_back(index.generations.front());
+  index.generations.back().continues = true;
+  add(1, backup::encode(index));
+  add(2,
+      "<?xml "
+      "version=\"1.0\"?><ListBucketResult><IsTruncated>true</IsTruncated><EncodingType>url</EncodingType>"
+      "<Contents><Key>a/b%20c</Key><LastModified>2026-11-25T14:31:00.000Z</LastModified><Size>12</Size>"
+      "</Contents><CommonPrefixes><Prefix>a/</Prefix></CommonPrefixes></ListBucketResult>");
+  std::string value;
+  kv::append_stored_value(value, {kv::Encoding::kBytes, 1'800'000'000'000, "value"});
+  backup::SnapshotRangeWriter snapshot({stamp, 1'700'000'000'000});
+  for (const char* key : {"e\0\0\1", "q1", "ua", "ub"})
+    if (key[0] == 'u')
+      (void)snapshot.add(key, stamp, value).has_value();
+    else
+      (void)snapshot.add(key, stamp, "").has_value();
+  const std::string range = snapshot.finish();
+  constexpr size_t kSealBytes = 10;
+  add(3, range);
+  add(4, range.substr(0, range.size() - kSealBytes));
+  backup::LogObjectWriter log({}, "s", 1 << 20);
+  log.on_commit({stamp, 1'700'000'000'000}, 3);
+  log.on_put("ua", value);
+  log.on_erase("ub");
+  log.on_put("q1", "message");
+  log.on_commit({{stamp.number + 1, 0}, 1'700'000'000'001}, 0);
+  const std::string object = log.finish()->bytes;
+  add(5, object.substr(0, object.size() - kSealBytes));
+}
+
 }  // namespace
 }  // namespace tidemark::fuzz
 
@@ -556,5 +611,6 @@ int main(int argc, char** argv) {
   tidemark::fuzz::make_recorded(seeds);
   tidemark::fuzz::make_calls(seeds);
   tidemark::fuzz::make_http(seeds);
+  tidemark::fuzz::make_backups(seeds);
   return 0;
 }

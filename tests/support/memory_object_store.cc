@@ -37,7 +37,8 @@ Result<std::string> MemoryObjectStore::put(std::string_view key, std::string_vie
       condition.kind == Kind::kNone || !knows_conditions ||
       (condition.kind == Kind::kAbsent ? !there : there && tag_of(found->second) == condition.tag);
   const bool half = fate_of_this == Fate::kHalf;
-  if (holds) objects_[std::string(key)] = std::string(bytes.substr(0, half ? bytes.size() / 2 : bytes.size()));
+  if (holds)
+    objects_[std::string(key)] = std::string(bytes.substr(0, half ? bytes.size() / 2 : bytes.size()));
   if (fate_of_this == Fate::kUnheard || half) return unreachable("put", key);
   if (!holds) return fail(ErrorCode::kConflict, "put " + std::string(key) + ": the condition does not hold");
   return tag_of(std::string(bytes));

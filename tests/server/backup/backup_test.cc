@@ -436,7 +436,8 @@ TEST_F(BackupTest, MomentsBeforeAGapAreRestored) {
   ASSERT_TRUE(db().compact().has_value());
   ship_all();
   clock_.pass_ms(1000);
-  for (const kv::MomentName until : {kv::MomentName(end.stamp), kv::MomentName(kv::TimeMs{end.timestamp_ms + 500})}) {
+  for (const kv::MomentName until :
+       {kv::MomentName(end.stamp), kv::MomentName(kv::TimeMs{end.timestamp_ms + 500})}) {
     auto restored = restore(until);
     ASSERT_TRUE(restored.has_value()) << restored.error().message;
     EXPECT_EQ(restored->database->head(), end.stamp);
