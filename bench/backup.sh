@@ -66,7 +66,7 @@ now() { date +%s.%N; }
 rate() { awk -v name="$1" -v bytes="$2" -v a="$3" -v b="$4" 'BEGIN { printf "%-44s %8.1f s %8.0f MB/s\n", name, b - a, bytes / (b - a) / 1e6 }'; }
 wait_for() {
   for _ in $(seq 6000); do
-    grep -q "$1" "$2" && return
+    grep -qs "$1" "$2" && return
     sleep 0.1
   done
   echo "backup.sh: waited in vain for '$1':" >&2
@@ -111,11 +111,11 @@ PYTHON
   [ "$parts" = "${parts#*1}" ] || rate "snapshot into the bucket" "$bytes" "$begin" "$end"
   get_begin=$(now)
   awk -v e="$endpoint/bench/" -v d="$work/copies/" '{ print "url = \"" e $1 "\"\noutput = \"" d NR "\"" }' "$work/objects" >"$work/get.conf"
-  curl $sign --parallel --parallel-max 8 -K "$work/get.conf"
+  curl $sign --no-progress-meter --parallel --parallel-max 8 -K "$work/get.conf"
   get_end=$(now)
   put_begin=$(now)
   ls "$work/copies" | awk -v e="$endpoint/bench/copies/" -v d="$work/copies/" '{ print "upload-file = \"" d $1 "\"\nurl = \"" e $1 "\"" }' >"$work/put.conf"
-  curl $sign --parallel --parallel-max 3 -H 'x-amz-content-sha256: UNSIGNED-PAYLOAD' -K "$work/put.conf" -o /dev/null
+  curl $sign --no-progress-meter --parallel --parallel-max 3 -H 'x-amz-content-sha256: UNSIGNED-PAYLOAD' -K "$work/put.conf" -o /dev/null
   put_end=$(now)
   case $parts in *1*)
     rate "curl, 3 at a time, the same objects" "$bytes" "$put_begin" "$put_end"

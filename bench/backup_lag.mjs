@@ -33,7 +33,7 @@ const load = (async () => {
     const wanted = Math.floor((performance.now() - begun) * RATE / 1000);
     for (; sent < wanted; ++sent) {
       const key = Buffer.concat([Buffer.from([2]), Buffer.from(`k${sent % 5000}`), Buffer.from([0])]);
-      const one = session.commit([set(key, Buffer.alloc(100, 120))]).catch(() => failed++).finally(() => open.delete(one));
+      const one = session.atomicWrite([set(key, Buffer.alloc(100, 120))]).catch(() => failed++).finally(() => open.delete(one));
       open.add(one);
     }
     await sleep(STEP_MS);

@@ -185,7 +185,7 @@ Result<bool> Follower::load_ordered(const std::string& generation, const std::ve
                                             std::to_string(ranges.size()) + " objects, and should have " +
                                             std::to_string(known->ranges));
   ObjectFetch fetch(engine_.executor(), source_.store(), ranges,
-                    {&engine_.file_system(), options_.scratch_folder});
+                    {&engine_.file_system(), options_.scratch_folder, known != nullptr});
   const std::unique_ptr<Ingest> ingest = database_.begin_ingest({.starts_history = true});
   CommitPoint version{known != nullptr ? known->snapshot : Versionstamp(), 0};
   bool first = true;

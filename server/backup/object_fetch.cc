@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "server/backup/sealed_object.h"
+
 namespace tidemark::backup {
 namespace {
 
@@ -65,16 +67,26 @@ std::string ObjectFetch::cached_path(const ObjectInfo& object) const {
   return cache_.folder + "/" + name;
 }
 
+Status ObjectFetch::keep(const std::string& path, const std::string& bytes) {
+  if (!cache_.sealed) return write_file_atomically(*cache_.files, path, bytes);
+  const std::string part = path + ".part";
+  {
+    TM_ASSIGN(const auto file, cache_.files->open(part, OpenMode::kCreate));
+    TM_TRY(file->write_at(0, bytes));
+  }
+  return cache_.files->rename(part, path);
+}
+
 Result<std::string> ObjectFetch::read(const ObjectInfo& object) {
   if (cache_.files != nullptr) {
     TM_ASSIGN(const bool kept, cache_.files->exists(cached_path(object)));
     if (kept) {
       TM_ASSIGN(std::string bytes, read_file(*cache_.files, cached_path(object), object.size));
-      if (bytes.size() == object.size) return bytes;
+      if (bytes.size() == object.size && (!cache_.sealed || check_seal(bytes))) return bytes;
     }
   }
   TM_ASSIGN(Object read, store_.get(object.key, object.size + kSlackBytes));
-  if (cache_.files != nullptr) TM_TRY(write_file_atomically(*cache_.files, cached_path(object), read.bytes));
+  if (cache_.files != nullptr) TM_TRY(keep(cached_path(object), read.bytes));
   return std::move(read.bytes);
 }
 

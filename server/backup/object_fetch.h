@@ -19,6 +19,9 @@ namespace tidemark::backup {
 struct FetchCache {
   FileSystem* files = nullptr;  // null: nothing is kept
   std::string folder;           // exists
+  // The objects end in a checksum (sealed_object.h): what a power loss left of a file is found by that, so
+  // that they need not be synced.
+  bool sealed = false;
 };
 
 // One thread.
@@ -48,6 +51,7 @@ class ObjectFetch {
 
   void start() TM_REQUIRES(mutex_);
   Result<std::string> read(const ObjectInfo& object);
+  Status keep(const std::string& path, const std::string& bytes);
   std::string cached_path(const ObjectInfo& object) const;
 
   Executor& executor_;

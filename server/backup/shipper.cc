@@ -54,7 +54,9 @@ CommitPoint Shipper::shipped() const {
 }
 
 bool Shipper::due(const Database& database) const {
-  if (fenced_ || clock_.monotonic_us() < due_us_) return false;
+  if (fenced_) return false;
+  if (const auto upload = snapshot(); !failing_ && upload != nullptr && upload->done()) return true;
+  if (clock_.monotonic_us() < due_us_) return false;
   return busy_ || shipped().stamp != database.durable();
 }
 
@@ -104,6 +106,7 @@ void Shipper::run(Database& database) {
   note(outcome);
   if (superseded_)
     database.refuse_commits(outcome ? "another server is the primary" : outcome.error().message);
+  failing_ = !outcome.has_value();
   const int64_t next_us = begun_us + (options_.immediate && !busy_ ? 0 : options_.interval_us);
   due_us_ = outcome ? next_us : clock_.monotonic_us() + pause_us_;
 }

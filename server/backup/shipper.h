@@ -142,6 +142,7 @@ class Shipper {
   std::atomic<bool> fenced_{false};  // somebody else writes: nothing is done any more
   bool superseded_ = false;          // another server does, as the primary
   std::atomic<bool> let_go_{false};
+  std::atomic<bool> failing_{false};  // the last round
   mutable Mutex mutex_;
   CommitPoint shipped_ TM_GUARDED_BY(mutex_);
   std::shared_ptr<SnapshotUpload> snapshot_ TM_GUARDED_BY(mutex_);

@@ -102,6 +102,7 @@ function cleanEnvironment(extra) {
 export async function runProgram(command, args, { env = {}, cwd, msMax = START_MS_MAX, killAfterMs } = {}) {
   const child = launch(command, args, { env: cleanEnvironment(env), cwd, stdio: ["ignore", "pipe", "pipe"] });
   let stdout = "", stderr = "";
+  for (const stream of [child.stdout, child.stderr]) stream.setEncoding("utf8");
   child.stdout.on("data", (part) => (stdout += part));
   child.stderr.on("data", (part) => (stderr += part));
   if (killAfterMs !== undefined) setTimeout(() => child.kill("SIGKILL"), killAfterMs);

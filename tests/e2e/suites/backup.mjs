@@ -252,5 +252,5 @@ export default async function backup(suite) {
     const newer = await run(["backup", "restore", "--to", to, ...location("foreign/")]);
     expect(newer.code === 1 && newer.stderr.includes("newer version"), newer.stderr);
   });
-  await s3.service.end?.();
+  await s3.service.stop();
 }
