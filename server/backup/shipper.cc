@@ -415,9 +415,13 @@ Status Shipper::start_snapshot(Database& database) {
                                                  generation_prefix(), options_.snapshot_object_bytes);
   TM_TRY(upload->resume());
   busy_ = true;
-  MutexLock lock(mutex_);
-  snapshot_ = std::move(upload);
-  return {};
+  // That of a small database is complete with this, and needs nobody else.
+  TM_TRY(upload->run());
+  {
+    MutexLock lock(mutex_);
+    snapshot_ = upload;
+  }
+  return upload->done() ? finish_snapshot() : Status();
 }
 
 Status Shipper::finish_snapshot() {
