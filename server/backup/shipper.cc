@@ -116,13 +116,13 @@ void Shipper::note(const Status& outcome) {
   LogLevel level = LogLevel::kInfo;
   {
     MutexLock lock(mutex_);
+    bool failed = false;
     if (outcome) {
       pause_us_ = 0;
       if (!status_.message.empty() && snapshot_ == nullptr) {
         line = "goes on";
         status_.message.clear();
       }
-      status_.state = index_.reaches_the_end() ? ShipperState::kActive : ShipperState::kPending;
       status_.last_success_ms = clock_.wall_us() / 1000;
     } else if (outcome.error().code != ErrorCode::kShutdown) {
       const bool temporary = outcome.error().code == ErrorCode::kUnavailable;
@@ -134,8 +134,12 @@ void Shipper::note(const Status& outcome) {
         level = temporary ? LogLevel::kWarning : LogLevel::kError;
       }
       status_.message = outcome.error().message;
-      if (!temporary) status_.state = ShipperState::kFailed;
+      failed = !temporary;
     }
+    // Also after a failure: a generation may have begun that has no snapshot yet.
+    status_.state = failed                     ? ShipperState::kFailed
+                    : index_.reaches_the_end() ? ShipperState::kActive
+                                               : ShipperState::kPending;
     if (attached_ && !index_.generations.empty()) {
       const Generation* newest = index_.newest_complete();
       status_.prefix = prefix_ + (newest != nullptr ? newest->id : index_.generations.back().id) + "/";
@@ -166,6 +170,8 @@ Status Shipper::step(Database& database) {
 // The backup as it is found
 
 Status Shipper::attach(Database& database) {
+  // What an attempt before this one wrote, and may not have heard of, is another's.
+  session_ = identity_.session + "." + std::to_string(++attachments_);
   const std::string key = prefix_ + std::string(kIndexName);
   Result<Object> object = store_->get(key, kMaxIndexBytes);
   if (!object && object.error().code != ErrorCode::kNotFound) return std::unexpected(object.error());
@@ -192,7 +198,7 @@ Status Shipper::attach(Database& database) {
   index_tag_ = object->tag;
   Index ours = *found;
   ours.name = identity_.name;
-  ours.writer = {identity_.store, identity_.session, clock_.wall_us() / 1000};
+  ours.writer = {identity_.store, session_, clock_.wall_us() / 1000};
   TM_TRY(write_index(std::move(ours)));
   if (index_.generations.empty())
     TM_TRY(begin_generation(database, "the first backup", false));
@@ -304,7 +310,7 @@ Status Shipper::find_position(Database& database) {
                       position.stamp.hex());
   if (!last) position.stamp = log_begin(database, newest.snapshot).stamp;
   Index index = index_;
-  index.generations.back().sessions.push_back({identity_.session, position.stamp});
+  index.generations.back().sessions.push_back({session_, position.stamp});
   TM_TRY(write_index(std::move(index)));
   set_position(database, position);
   if (!newest.complete && newest.snapshot < database.horizon())
@@ -351,8 +357,7 @@ Status Shipper::check_ownership() {
   owned_us_ = clock_.monotonic_us();
   if (!object) return {};
   TM_ASSIGN(Index theirs, decode_index(object->bytes));
-  if (theirs.writer.session != identity_.session || theirs.writer.store != identity_.store)
-    return fence(theirs);
+  if (theirs.writer.session != session_ || theirs.writer.store != identity_.store) return fence(theirs);
   index_tag_ = std::move(object->tag);
   index_ = std::move(theirs);
   return {};
@@ -367,7 +372,7 @@ void Shipper::remove_stray(const std::string& key, Versionstamp after) {
   if (mine == theirs->generations.end()) return;
   const auto next = mine + 1;
   bool stray = next != theirs->generations.end() && next->continues && next->snapshot <= after;
-  const auto session = std::ranges::find(mine->sessions, identity_.session, &WriterSession::id);
+  const auto session = std::ranges::find(mine->sessions, session_, &WriterSession::id);
   if (session != mine->sessions.end() && session + 1 != mine->sessions.end())
     stray = stray || (session + 1)->after <= after;
   if (stray) (void)store_->remove(key).has_value();
@@ -387,12 +392,11 @@ Status Shipper::begin_generation(Database& database, const std::string& reason, 
   Index index = index_;
   index.database = identity_.database;
   index.name = identity_.name;
-  if (index.writer.session != identity_.session)
-    index.writer = {identity_.store, identity_.session, next.began_ms};
+  if (index.writer.session != session_) index.writer = {identity_.store, session_, next.began_ms};
   if (!index.generations.empty()) index.generations.back().ended_ms = next.began_ms;
   TM_ASSIGN(const CommitPoint commit, database.last_commit(next.snapshot, INT64_MAX));
   const CommitPoint begin{log_begin(database, next.snapshot).stamp, commit.timestamp_ms};
-  next.sessions = {{identity_.session, begin.stamp}};
+  next.sessions = {{session_, begin.stamp}};
   index.generations.push_back(next);
   TM_TRY(write_index(std::move(index)));
   {
@@ -461,7 +465,7 @@ Result<bool> Shipper::ship_log(Database& database) {
   }
   // What is busy looks after each object; who was idle must not be surprised by a successor.
   if (clock_.monotonic_us() - owned_us_ > kOwnedUs) TM_TRY(check_ownership());
-  LogObjectWriter writer(from.stamp, identity_.session, options_.log_object_bytes);
+  LogObjectWriter writer(from.stamp, session_, options_.log_object_bytes);
   TM_TRY(database.visit_writes(from.stamp, to, writer));
   // Something that begins history anew (an import) may have come in between.
   if (database.horizon() > from.stamp) {

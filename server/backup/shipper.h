@@ -128,6 +128,8 @@ class Shipper {
 
   // Of run().
   bool attached_ = false;
+  int attachments_ = 0;
+  std::string session_;   // of the last of them
   bool removed_ = false;  // the backup that we were attached to
   Index index_;
   std::string index_tag_;
