@@ -15,6 +15,7 @@ constexpr size_t kSessionBytes = 8;
 BackupDriver::BackupDriver(host::Host& host, Options options)
     : host_(host),
       options_(std::move(options)),
+      own_url_(options_.target ? backup::target_url(*options_.target) : std::string()),
       store_id_(host.store_id()),
       session_(to_hex(random_bytes(kSessionBytes))),
       service_(host.engine(), options_.shipper, options_.log) {}
@@ -35,7 +36,9 @@ std::optional<backup::Target> BackupDriver::target_of(
 }
 
 Result<std::shared_ptr<backup::ObjectStore>> BackupDriver::store_of(const backup::Target& target) {
-  const std::string url = backup::target_url(target);
+  // Asked for every open database, many times a second: most have the server's own.
+  const bool own = options_.target && target == *options_.target;
+  const std::string url = own ? own_url_ : backup::target_url(target);
   const int64_t now_us = host_.engine().clock().monotonic_us();
   MutexLock lock(mutex_);
   const auto known = stores_.find(url);

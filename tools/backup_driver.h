@@ -58,6 +58,7 @@ class BackupDriver {
 
   host::Host& host_;
   const Options options_;
+  const std::string own_url_;  // of options_.target
   const std::string store_id_;
   const std::string session_;
   backup::BackupService service_;

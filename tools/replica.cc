@@ -6,6 +6,7 @@
 #include "engine/base/hex.h"
 #include "engine/base/time_text.h"
 #include "engine/io/entropy.h"
+#include "server/backup/index_change.h"
 #include "server/kv/keyspace.h"
 
 namespace tidemark::tools {
@@ -13,7 +14,6 @@ namespace {
 
 constexpr int64_t kWaitUs = 1'000'000;
 constexpr int64_t kLongestPauseUs = 30'000'000;
-constexpr int kClaimTries = 10;
 constexpr char kScratchName[] = "/sync";
 constexpr char kNextName[] = "default-next";
 
@@ -222,24 +222,6 @@ Result<backup::Target> Replica::target_above() const {
                   ", so a server cannot go on with it: restore it with tidemark backup restore");
 }
 
-// From here on nobody else can call anything shipped.
-Result<backup::Index> Replica::claim(std::string& tag) {
-  const std::string& prefix = follower_->source().prefix();
-  const std::string key = prefix + std::string(backup::kIndexName);
-  for (int tries = 0; tries < kClaimTries; ++tries) {
-    TM_ASSIGN(const backup::Object object, store_->get(key, backup::kMaxIndexBytes));
-    TM_ASSIGN(backup::Index index, backup::decode_index(object.bytes));
-    index.writer = {host_.store_id(), "promotion-" + to_hex(random_bytes(8)), now_ms()};
-    const auto put = store_->put(key, backup::encode(index), backup::PutCondition::unchanged(object.tag));
-    if (put) {
-      tag = *put;
-      return index;
-    }
-    if (put.error().code != ErrorCode::kConflict) return std::unexpected(put.error());
-  }
-  return fail(ErrorCode::kUnavailable, "the backup's index changes all the time: try again");
-}
-
 Result<Promotion> Replica::promote() {
   {
     MutexLock lock(mutex_);
@@ -259,9 +241,14 @@ Result<Promotion> Replica::promote() {
                     "your own out of it with tidemark backup restore"});
   const Result<backup::Target> target = target_above();
   if (!target) return give_up(target.error());
-  std::string tag;
-  Result<backup::Index> index = claim(tag);
-  if (!index) return give_up(index.error());
+  // From here on nobody else can call anything shipped.
+  Result<backup::TaggedIndex> claimed =
+      backup::change_index(*store_, follower_->source().prefix(), [this](backup::Index& ours) {
+        ours.writer = {host_.store_id(), "promotion-" + to_hex(random_bytes(8)), now_ms()};
+        return true;
+      });
+  if (!claimed) return give_up(claimed.error());
+  backup::Index* const index = &claimed->index;
   if (const Status taken = pull(); !taken) return give_up(taken.error());
   const Database& database = database_->database();
   Promotion out;
@@ -280,7 +267,7 @@ Result<Promotion> Replica::promote() {
   index->generations.back().ended_ms = next.began_ms;
   index->generations.push_back(next);
   const std::string key = follower_->source().prefix() + std::string(backup::kIndexName);
-  const auto put = store_->put(key, backup::encode(*index), backup::PutCondition::unchanged(tag));
+  const auto put = store_->put(key, backup::encode(*index), backup::PutCondition::unchanged(claimed->tag));
   if (!put) return give_up(put.error());
   if (const Status own = follower_->detach(); !own) return give_up(own.error());
   const auto recorded = host_.set_backup(

@@ -74,7 +74,6 @@ class Replica {
   // The backup has gone another way: a new database is filled, then takes this one's place.
   Status start_over();
   Result<backup::Target> target_above() const;
-  Result<backup::Index> claim(std::string& tag);
   void note(const Status& outcome);
   void say(LogLevel level, const std::string& line) const;
   int64_t now_ms() const { return host_.engine().clock().wall_us() / 1000; }

@@ -175,10 +175,7 @@ CommitOutcome Follower::publish(Ingest& ingest, const CommitPoint& last) {
 }
 
 Result<bool> Follower::load_ordered(const std::string& generation, const std::vector<ObjectInfo>& ranges) {
-  const Generation* known = nullptr;
-  if (source_.index())
-    for (const Generation& one : source_.index()->generations)
-      if (one.id == generation) known = &one;
+  const Generation* const known = source_.index() ? source_.index()->find(generation) : nullptr;
   if (ranges.empty() && known == nullptr) return false;
   if (known != nullptr && known->ranges != ranges.size())
     return fail(ErrorCode::kCorruption, "the snapshot in " + source_.generation_prefix(generation) + " has " +
@@ -297,19 +294,17 @@ Status Follower::apply(std::vector<ReplayCommit>& commits) {
 
 std::optional<std::vector<WriterSession>> Follower::sessions() const {
   if (!source_.index()) return std::nullopt;
-  const std::vector<Generation>& all = source_.index()->generations;
-  const auto current = std::ranges::find(all, mark_.generation, &Generation::id);
-  return current == all.end() ? std::vector<WriterSession>() : current->sessions;
+  const Generation* const current = source_.index()->find(mark_.generation);
+  return current == nullptr ? std::vector<WriterSession>() : current->sessions;
 }
 
 // Of a generation that the next one continues, what lies behind that one's snapshot counts for nothing: it
 // was written by a server that was no longer the primary.
 std::optional<Versionstamp> Follower::end_of_generation() const {
   if (!source_.index()) return std::nullopt;
-  const std::vector<Generation>& all = source_.index()->generations;
-  const auto current = std::ranges::find(all, mark_.generation, &Generation::id);
-  if (current == all.end() || current + 1 == all.end() || !(current + 1)->continues) return std::nullopt;
-  return (current + 1)->snapshot;
+  const Generation* const next = source_.index()->next_of(mark_.generation);
+  if (next == nullptr || !next->continues) return std::nullopt;
+  return next->snapshot;
 }
 
 // The last object of a log may be there in part only, if its writing was interrupted: it is taken for not
@@ -405,17 +400,16 @@ Status Follower::detach() {
 
 Result<bool> Follower::next_generation(const std::optional<kv::MomentName>& until) {
   if (!source_.index()) return false;
-  const std::vector<Generation>& all = source_.index()->generations;
-  const auto current = std::ranges::find(all, mark_.generation, &Generation::id);
+  const Generation* const current = source_.index()->find(mark_.generation);
   const auto other_way = [&](const std::string& why) {
     return fail(ErrorCode::kConflict, why + ": begin with an empty database");
   };
-  if (current == all.end() || current->pruned) {
+  if (current == nullptr || current->pruned) {
     return other_way("the backup in " + source_name() + " no longer holds generation " + mark_.generation +
                      ", which the database followed");
   }
-  const auto next = current + 1;
-  if (next == all.end()) return false;
+  const Generation* const next = source_.index()->next_of(mark_.generation);
+  if (next == nullptr) return false;
   if (!next->continues) {
     // What is asked for lies before it, or in the gap.
     passed_ = passed_ || is_beyond({next->snapshot, next->began_ms}, until);

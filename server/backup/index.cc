@@ -105,6 +105,16 @@ const Generation* Index::newest_complete() const {
   return found == generations.rend() ? nullptr : &*found;
 }
 
+const Generation* Index::find(std::string_view id) const {
+  const auto found = std::ranges::find(generations, id, &Generation::id);
+  return found == generations.end() ? nullptr : &*found;
+}
+
+const Generation* Index::next_of(std::string_view id) const {
+  const Generation* const one = find(id);
+  return one == nullptr || one == &generations.back() ? nullptr : one + 1;
+}
+
 bool Index::reaches_the_end() const {
   for (auto one = generations.rbegin(); one != generations.rend(); ++one) {
     if (one->complete) return !one->pruned;

@@ -58,6 +58,9 @@ struct Index {
 
   // The newest that can be read, or null.
   const Generation* newest_complete() const;
+  // Null if there is none.
+  const Generation* find(std::string_view id) const;
+  const Generation* next_of(std::string_view id) const;
   // Whether the log of the newest generation can be read on from a complete snapshot, its own or that of one
   // which it continues.
   bool reaches_the_end() const;

@@ -171,7 +171,6 @@ Status LogReplay::add_entry(pb::BackupReplicationLogEntry& entry, int64_t timest
       open_->writes.push_back({kv::expiry_key_from(expire_at_ms).append(user_key), std::string()});
     open_->writes.push_back({std::move(key), std::move(value)});
   }
-  position_ = *position;
   if (position->ends_commit()) complete_.push_back(std::move(*std::exchange(open_, std::nullopt)));
   return {};
 }

@@ -105,7 +105,6 @@ class LogReplay {
   CommitPoint last_;
   std::optional<std::vector<WriterSession>> sessions_;
   std::optional<ReplayCommit> open_;
-  LogPosition position_;  // of the last entry
   std::vector<ReplayCommit> complete_;
 };
 

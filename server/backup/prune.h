@@ -15,8 +15,12 @@ namespace tidemark::backup {
 // backup before anything of them is removed, so that nobody reads what is half there.
 bool mark_older(Index& index, int64_t oldest_ms);
 
-// Removes some of the objects of a generation; whether all are gone.
-Result<bool> remove_some(ObjectStore& store, const std::string& generation_prefix);
+struct RemovedSome {
+  uint64_t objects = 0;
+  bool all = false;  // none is left
+};
+// Removes some of the objects of a generation.
+Result<RemovedSome> remove_some(ObjectStore& store, const std::string& generation_prefix);
 
 struct Pruned {
   uint64_t generations = 0;

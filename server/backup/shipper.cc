@@ -368,10 +368,10 @@ void Shipper::remove_stray(const std::string& key, Versionstamp after) {
   const auto object = store_->get(index_key, kMaxIndexBytes);
   Result<Index> theirs = object ? decode_index(object->bytes) : std::unexpected(object.error());
   if (!theirs) return;
-  const auto mine = std::ranges::find(theirs->generations, index_.generations.back().id, &Generation::id);
-  if (mine == theirs->generations.end()) return;
-  const auto next = mine + 1;
-  bool stray = next != theirs->generations.end() && next->continues && next->snapshot <= after;
+  const Generation* const mine = theirs->find(index_.generations.back().id);
+  if (mine == nullptr) return;
+  const Generation* const next = theirs->next_of(mine->id);
+  bool stray = next != nullptr && next->continues && next->snapshot <= after;
   const auto session = std::ranges::find(mine->sessions, session_, &WriterSession::id);
   if (session != mine->sessions.end() && session + 1 != mine->sessions.end())
     stray = stray || (session + 1)->after <= after;
@@ -523,9 +523,9 @@ Status Shipper::prune() {
   if (mark_older(index, clock_.wall_us() / 1000 - options_.keep_ms)) TM_TRY(write_index(index));
   const auto old = std::ranges::find(index.generations, true, &Generation::pruned);
   if (old == index.generations.end()) return {};
-  TM_ASSIGN(const bool gone, remove_some(*store_, prefix_ + old->id + "/"));
+  TM_ASSIGN(const RemovedSome removed, remove_some(*store_, prefix_ + old->id + "/"));
   // The rest next time, so that the log does not wait for it.
-  if (!gone) return {};
+  if (!removed.all) return {};
   say(LogLevel::kInfo, "the old generation " + old->id + " was removed");
   index.generations.erase(old);
   return write_index(std::move(index));
