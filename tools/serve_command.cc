@@ -72,15 +72,11 @@ Result<host::SigningKey> read_signing_key(const std::string& path) {
   TM_ASSIGN(std::string text, read_file(posix_file_system(), path, kMaxTokenFileBytes));
   while (!text.empty() && (text.back() == '\n' || text.back() == '\r')) text.pop_back();
   host::SigningKey key{};
-  bool good = text.size() == 2 * key.size();
-  for (size_t i = 0; good && i < key.size(); ++i) {
-    const int high = hex_value(text[2 * i]), low = hex_value(text[2 * i + 1]);
-    good = high >= 0 && low >= 0;
-    key[i] = static_cast<uint8_t>(high << 4 | low);
-  }
-  if (!good)
+  const std::optional<std::string> bytes = from_hex(text);
+  if (!bytes || bytes->size() != key.size())
     return fail(ErrorCode::kInvalidArgument,
                 path + " does not hold 64 hex digits: make one with 'openssl rand -hex 32'");
+  std::ranges::copy(*bytes, key.begin());
   return key;
 }
 

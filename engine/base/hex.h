@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -27,6 +28,18 @@ inline int hex_value(char c) {
   if (c >= 'a' && c <= 'f') return c - 'a' + 10;
   if (c >= 'A' && c <= 'F') return c - 'A' + 10;
   return -1;
+}
+
+// Nothing unless the text is hex digits of either case, two a byte.
+inline std::optional<std::string> from_hex(std::string_view hex) {
+  if (hex.size() % 2 != 0) return std::nullopt;
+  std::string out(hex.size() / 2, '\0');
+  for (size_t i = 0; i < hex.size(); ++i) {
+    const int digit = hex_value(hex[i]);
+    if (digit < 0) return std::nullopt;
+    out[i / 2] = static_cast<char>(static_cast<uint8_t>(out[i / 2]) << 4 | digit);
+  }
+  return out;
 }
 
 }  // namespace tidemark

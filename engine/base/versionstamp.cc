@@ -25,13 +25,9 @@ std::string Versionstamp::hex() const {
 
 std::optional<Versionstamp> Versionstamp::from_hex(std::string_view hex) {
   if (hex.size() != 2 * kBytes) return std::nullopt;
-  std::array<char, kBytes> raw{};
-  for (size_t i = 0; i < hex.size(); ++i) {
-    const int digit = hex_value(hex[i]);
-    if (digit < 0) return std::nullopt;
-    raw[i / 2] = static_cast<char>((static_cast<uint8_t>(raw[i / 2]) << 4) | digit);
-  }
-  return from_bytes(raw.data());
+  const std::optional<std::string> raw = tidemark::from_hex(hex);
+  if (!raw) return std::nullopt;
+  return from_bytes(raw->data());
 }
 
 uint64_t next_versionstamp_number(uint64_t last, uint8_t epoch, int64_t unix_us) {

@@ -7,6 +7,7 @@
 #include <boost/json.hpp>
 
 #include "engine/base/time_text.h"
+#include "engine/io/remove_folder.h"
 #include "server/backup/replay.h"
 #include "server/backup/snapshot_object.h"
 #include "server/kv/keyspace.h"
@@ -60,14 +61,6 @@ Status put_all(Database& database, const ReplayCommit& commit_of_log) {
     return CommitRequest::Decision::kCommit;
   });
   return outcome.status;
-}
-
-Status remove_database(FileSystem& files, const std::string& folder) {
-  TM_ASSIGN(const bool exists, files.exists(folder));
-  if (!exists) return {};
-  TM_ASSIGN(const std::vector<std::string> names, files.list_dir(folder));
-  for (const std::string& name : names) TM_TRY(files.remove(folder + "/" + name));
-  return files.remove_dir(folder);
 }
 
 }  // namespace
@@ -214,7 +207,7 @@ Status Follower::load_any(const std::string& generation, const std::vector<Objec
                           Versionstamp target) {
   FileSystem& files = engine_.file_system();
   const std::string folder = options_.scratch_folder + "/gathered";
-  TM_TRY(remove_database(files, folder));
+  TM_TRY(remove_folder(files, folder));
   DatabaseOptions scratch_options;
   scratch_options.retention = Retention::none();
   scratch_options.durability = Durability::kUnsynced;
@@ -245,7 +238,7 @@ Status Follower::load_any(const std::string& generation, const std::vector<Objec
   }
   TM_TRY(publish(*ingest, last).status);
   scratch.reset();
-  return remove_database(files, folder);
+  return remove_folder(files, folder);
 }
 
 // Up to the first commit at or above `target`, as denokv does it.

@@ -3,8 +3,6 @@
 // first field tells which it is.
 #include "server/backup/object_names.h"
 
-#include <array>
-
 #include "engine/base/coding.h"
 #include "engine/base/hex.h"
 
@@ -43,28 +41,19 @@ class NameReader {
     return epoch << 32 | number_within;
   }
   LogPosition position() {
-    const std::string_view text = field();
-    std::string bytes;
-    ok_ = ok_ && text.size() == 2 * kPositionBytes;
-    for (size_t i = 0; ok_ && i < text.size(); i += 2) {
-      const int high = hex_value(text[i]), low = hex_value(text[i + 1]);
-      ok_ = high >= 0 && low >= 0;
-      bytes.push_back(static_cast<char>(high << 4 | low));
-    }
-    return ok_ ? *LogPosition::from_bytes(bytes) : LogPosition();
+    const std::optional<std::string> bytes = from_hex(field());
+    const auto position = bytes ? LogPosition::from_bytes(*bytes) : std::nullopt;
+    ok_ = ok_ && position.has_value();
+    return position.value_or(LogPosition());
   }
   // Whether all was there and nothing is left.
   bool done() const { return ok_ && ended_; }
 
  private:
   uint64_t to_number(std::string_view text) {
-    uint64_t out = 0;
-    ok_ = ok_ && text.size() == 16;
-    for (const char c : text) {
-      ok_ = ok_ && hex_value(c) >= 0;
-      out = out << 4 | static_cast<uint64_t>(hex_value(c) & 15);
-    }
-    return out;
+    const std::optional<std::string> bytes = from_hex(text);
+    ok_ = ok_ && bytes && bytes->size() == sizeof(uint64_t);
+    return ok_ ? load_be64(bytes->data()) : 0;
   }
 
   std::string_view left_;

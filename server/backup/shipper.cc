@@ -12,6 +12,7 @@
 #include "engine/base/time_text.h"
 #include "server/backup/log_object.h"
 #include "server/backup/prune.h"
+#include "server/backup/source.h"
 
 namespace tidemark::backup {
 namespace {
@@ -22,7 +23,6 @@ constexpr int64_t kLongestPauseUs = 60'000'000;
 constexpr int64_t kAgeIntervalMs = 60'000;
 constexpr int64_t kOwnedUs = 3'000'000;
 constexpr int kKeysPerList = 1000;
-constexpr uint64_t kMaxLogObjectBytes = uint64_t{1} << 30;
 
 Versionstamp just_below(Versionstamp stamp) {
   if (stamp.tail > 0) return {stamp.number, static_cast<uint16_t>(stamp.tail - 1)};
@@ -254,7 +254,7 @@ Result<Shipper::LogEnd> Shipper::end_of_log() {
     std::ranges::sort(names, std::greater(), &LogName::last);
     for (const LogName& name : names) {
       const std::string key = generation_prefix() + format_name(name);
-      TM_ASSIGN(const Object object, store_->get(key, kMaxLogObjectBytes));
+      TM_ASSIGN(const Object object, store_->get(key, kMaxObjectBytes));
       const Result<Versionstamp> after = log_object_after(object.bytes);
       LogReplay replay({after.value_or(Versionstamp()), 0}, index_.generations.back().sessions);
       std::vector<ReplayCommit> commits;

@@ -13,6 +13,7 @@
 #include "engine/base/check.h"
 #include "engine/base/coding.h"
 #include "engine/io/entropy.h"
+#include "engine/io/remove_folder.h"
 #include "server/host/host.h"
 
 namespace tidemark::host {
@@ -24,17 +25,6 @@ std::string quoted(std::string_view name) {
 
 std::unexpected<Error> no_such(std::string_view name_or_id) {
   return fail(ErrorCode::kNotFound, "there is no database " + quoted(name_or_id));
-}
-
-// Also if part of it, or all, is gone already.
-Status remove_folder(FileSystem& fs, const std::string& dir) {
-  TM_ASSIGN(const bool exists, fs.exists(dir));
-  if (exists) {
-    TM_ASSIGN(const std::vector<std::string> names, fs.list_dir(dir));
-    for (const std::string& name : names) TM_TRY(fs.remove(dir + "/" + name));
-    TM_TRY(fs.remove_dir(dir));
-  }
-  return fs.sync_dir(parent_dir(dir));
 }
 
 Status check_label(std::string_view label) {
@@ -120,6 +110,7 @@ Result<std::unique_ptr<HostedDatabase>> Host::make(DatabaseRecord& record) {
 
 Status Host::remove(const DatabaseRecord& record) {
   TM_TRY(remove_folder(engine_.file_system(), dir_of(record.id)));
+  TM_TRY(engine_.file_system().sync_dir(databases_dir_));
   TM_TRY(catalog_->erase(record.id));
   const auto slot = slots_.find(record.id);
   removed_ += slot->second->counters();
