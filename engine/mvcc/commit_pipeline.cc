@@ -556,7 +556,27 @@ CommitPipeline::RequestList CommitPipeline::take_released(Versionstamp up_to) {
     released.append(kept_.front().requests);
     kept_.pop_front();
   }
+  if (!kept_.empty()) released.append(take_front(kept_.front(), up_to));
   return released;
+}
+
+CommitPipeline::RequestList CommitPipeline::take_front(Kept& group, Versionstamp up_to) {
+  RequestList taken{group.requests.first, nullptr};
+  CommitRequest* next = taken.first;
+  for (; next != nullptr; next = next->next_) {
+    const CommitOutcome& outcome = next->outcome_;
+    if (outcome.committed && outcome.versionstamp > up_to) break;
+    if (outcome.committed) {
+      head_.set({outcome.versionstamp, outcome.timestamp_ms});
+      --group.commits;
+    }
+    taken.tail = next;
+  }
+  if (taken.tail == nullptr) return {};
+  taken.tail->next_ = nullptr;
+  group.requests.first = next;
+  if (next == nullptr) group.requests.tail = nullptr;
+  return taken;
 }
 
 CommitPipeline::RequestList CommitPipeline::drop_kept(const std::string& cause) {

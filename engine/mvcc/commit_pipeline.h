@@ -117,6 +117,14 @@ class CommitPipeline {
     void append(const RequestList& more);
   };
 
+  // A durable group that waits to be released.
+  struct Kept {
+    RequestList requests;
+    Head::Value last;
+    uint64_t bytes;
+    uint64_t commits;
+  };
+
   // A WAL record in the making, and who is answered when it is durable.
   struct Batch {
     std::string record;
@@ -168,6 +176,8 @@ class CommitPipeline {
       TM_REQUIRES(mutex_);
   // What is kept up to there becomes head; gives the requests to be answered.
   RequestList take_released(Versionstamp up_to) TM_REQUIRES(mutex_);
+  // The same, of a group that goes on above it.
+  RequestList take_front(Kept& group, Versionstamp up_to) TM_REQUIRES(mutex_);
   // What is kept can no longer be released: it ends with an unknown outcome. Gives the requests.
   RequestList drop_kept(const std::string& cause) TM_REQUIRES(mutex_);
 
@@ -201,13 +211,6 @@ class CommitPipeline {
   bool closing_ TM_GUARDED_BY(mutex_) = false;
   std::optional<Error> refused_ TM_GUARDED_BY(mutex_);
 
-  // Durable groups that wait to be released, in order.
-  struct Kept {
-    RequestList requests;
-    Head::Value last;
-    uint64_t bytes;
-    uint64_t commits;
-  };
   std::deque<Kept> kept_ TM_GUARDED_BY(mutex_);
   uint64_t kept_bytes_ TM_GUARDED_BY(mutex_) = 0;
   bool gate_open_ TM_GUARDED_BY(mutex_) = false;

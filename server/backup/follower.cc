@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <boost/json.hpp>
+#include <span>
 
 #include "engine/base/time_text.h"
 #include "engine/io/remove_folder.h"
@@ -105,6 +106,7 @@ Status Follower::load_mark() {
   TM_ASSIGN(const std::optional<Mark> mark, read_mark(database_));
   if (!mark) return fail(ErrorCode::kConflict, "the database holds something that came from no backup");
   mark_ = *mark;
+  in_database_ = mark_.generation;
   if (mark_.source == source_name()) return {};
   return fail(ErrorCode::kConflict, "the database follows the backup in " + mark_.source + ", not that in " +
                                         source_name() + ": name that one, or begin with an empty folder");
@@ -164,7 +166,9 @@ Status Follower::load_snapshot(const std::string& generation) {
 CommitOutcome Follower::publish(Ingest& ingest, const CommitPoint& last) {
   // Nothing has ever been written: there is nothing to publish, and no versionstamp for it.
   if (last.stamp == Versionstamp::min()) return {};
-  return ingest.publish(last);
+  CommitOutcome outcome = ingest.publish(last);
+  if (outcome.status) in_database_ = mark_.generation;
+  return outcome;
 }
 
 Result<bool> Follower::load_ordered(const std::string& generation, const std::vector<ObjectInfo>& ranges) {
@@ -277,8 +281,15 @@ Result<CommitPoint> Follower::replay_until(Database& scratch, Versionstamp targe
 
 Status Follower::apply(std::vector<ReplayCommit>& commits) {
   if (commits.empty()) return {};
+  if (in_database_ != mark_.generation && commits.size() > 1) {
+    // Perhaps only some of them become durable, and the mark that is there does not tell of this generation.
+    Mark begun = std::exchange(mark_, {mark_.source, mark_.generation, {}});
+    commits.front().writes.push_back({mark_key(), mark_value()});
+    mark_ = std::move(begun);
+  }
   commits.back().writes.push_back({mark_key(), mark_value()});
   TM_TRY(replay(database_, commits));
+  in_database_ = mark_.generation;
   if (options_.applied) options_.applied(commits);
   progress_.commits += commits.size();
   report();
@@ -302,9 +313,13 @@ std::optional<Versionstamp> Follower::end_of_generation() const {
 
 // The last object of a log may be there in part only, if its writing was interrupted: it is taken for not
 // written yet. Anywhere else it is damage.
-Status Follower::accept_torn_end(const std::string& key, const Error& error) {
+Status Follower::accept_torn_end(const std::string& key, const std::string& bytes, const Error& error) {
   TM_ASSIGN(const auto behind, source_.log(mark_.generation, key));
-  if (!behind.empty()) return std::unexpected(error);
+  if (!behind.empty()) {
+    // Or it has been written again meanwhile.
+    TM_ASSIGN(const Object now, source_.store().get(key, kMaxObjectBytes));
+    return now.bytes == bytes ? std::unexpected(error) : Status();
+  }
   if (torn_end_ != error.message && options_.log)
     options_.log(LogLevel::kWarning, "the log ends before its last object: " + error.message);
   torn_end_ = error.message;
@@ -347,9 +362,11 @@ Result<uint64_t> Follower::pull(const std::optional<kv::MomentName>& until) {
       }
       if (!added && added.error().code == ErrorCode::kConflict) return std::unexpected(added.error());
       if (!added) {
-        TM_TRY(accept_torn_end(fetched->info.key, added.error()));
+        TM_TRY(accept_torn_end(fetched->info.key, fetched->bytes, added.error()));
         replay_ = LogReplay(before, sessions());
-        return taken;
+        // If it will not be written again, another generation has begun.
+        ended = true;
+        break;
       }
       const auto beyond = std::ranges::find_if(commits, [&](const ReplayCommit& one) {
         ended = ended || (end && one.point.stamp > *end);
@@ -404,11 +421,15 @@ Result<bool> Follower::next_generation(const std::optional<kv::MomentName>& unti
   const Generation* const next = source_.index()->next_of(mark_.generation);
   if (next == nullptr) return false;
   if (!next->continues) {
+    // It may have been given up for yet another one before it was complete.
+    const std::span behind(next, source_.index()->generations.data() + source_.index()->generations.size());
+    const auto anew = std::ranges::find(behind, true, &Generation::complete);
+    const Generation& first = anew == behind.end() ? *next : *anew;
     // What is asked for lies before it, or in the gap.
-    passed_ = passed_ || is_beyond({next->snapshot, next->began_ms}, until);
-    if (!next->complete || passed_) return false;
-    return other_way("generation " + next->id + " of the backup in " + source_name() +
-                     " does not continue the one before (" + next->reason + ")");
+    passed_ = passed_ || is_beyond({first.snapshot, first.began_ms}, until);
+    if (!first.complete || passed_) return false;
+    return other_way("generation " + first.id + " of the backup in " + source_name() +
+                     " does not continue those before (" + next->reason + ")");
   }
   // What was listed may have been written to since.
   if (database_.head() < next->snapshot) return false;

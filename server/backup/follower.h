@@ -101,7 +101,7 @@ class Follower {
   Status load_any(const std::string& generation, const std::vector<ObjectInfo>& ranges, Versionstamp target);
   Result<CommitPoint> replay_until(Database& scratch, Versionstamp target);
   CommitOutcome publish(Ingest& ingest, const CommitPoint& last);
-  Status accept_torn_end(const std::string& key, const Error& error);
+  Status accept_torn_end(const std::string& key, const std::string& bytes, const Error& error);
   // Of the generation that is followed; nothing if it is none of ours.
   std::optional<std::vector<WriterSession>> sessions() const;
   std::optional<Versionstamp> end_of_generation() const;
@@ -115,6 +115,7 @@ class Follower {
   Source source_;
   const FollowerOptions options_;
   Mark mark_;
+  std::optional<std::string> in_database_;  // the generation of the mark there; nothing: there is none
   std::string listed_;  // the last object of the log that was read, which may end inside a commit
   LogReplay replay_;
   FollowProgress progress_;

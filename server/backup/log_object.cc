@@ -38,6 +38,7 @@ bool LogObjectWriter::on_commit(const CommitPoint& commit, uint32_t) {
   end_commit();
   if (!status_ || entries_.size() + our_bytes_ >= max_bytes_) return false;
   commit_ = commit;
+  in_commit_ = true;
   ++commits_;
   pb::TidemarkCommit& listed = *ours_.add_commits();
   listed.set_versionstamp(stamp_bytes(commit.stamp));
@@ -98,7 +99,7 @@ void LogObjectWriter::add_entry(uint16_t index) {
 }
 
 void LogObjectWriter::end_commit() {
-  if (commits_ == 0) return;
+  if (!std::exchange(in_commit_, false)) return;
   if (mutations_ > kMaxMutationsOfCommit && status_) {
     status_ =
         fail(ErrorCode::kInvalidArgument,

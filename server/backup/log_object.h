@@ -55,7 +55,8 @@ class LogObjectWriter final : public WriteVisitor {
 
   const uint64_t max_bytes_;
   uint64_t commits_ = 0;
-  CommitPoint commit_;  // the one being added
+  CommitPoint commit_;      // the last one
+  bool in_commit_ = false;  // it is being added
   LogPosition first_;
   Status status_;
   std::string entries_;                  // of the message

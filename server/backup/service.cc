@@ -101,6 +101,8 @@ void BackupService::poll_all(const std::vector<Offer>& offers, std::vector<std::
       if (entry->under_way()) continue;
       forget(entry, let_go);
       entry->known = offer.database;
+      // Until the shipper knows how far the backup has come.
+      (void)offer.database->hold(offer.database->horizon()).has_value();
       if (options_.immediate) opened.emplace_back(entry, offer.database);
     }
     if (!entry->shipper->idle(*offer.database))

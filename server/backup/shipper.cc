@@ -9,7 +9,9 @@
 #include <algorithm>
 #include <functional>
 
+#include "engine/base/hex.h"
 #include "engine/base/time_text.h"
+#include "engine/io/entropy.h"
 #include "server/backup/log_object.h"
 #include "server/backup/prune.h"
 #include "server/backup/source.h"
@@ -70,10 +72,11 @@ std::shared_ptr<SnapshotUpload> Shipper::snapshot() const {
 }
 
 void Shipper::snapshot_failed(const Error& error) {
+  std::shared_ptr<SnapshotUpload> dropped;
   {
     MutexLock lock(mutex_);
     if (snapshot_ == nullptr) return;
-    snapshot_.reset();
+    dropped.swap(snapshot_);
     status_.message = error.message;
   }
   say(LogLevel::kWarning, "writing the snapshot is tried again: " + error.message);
@@ -85,8 +88,14 @@ void Shipper::let_go(Database& database) {
 }
 
 void Shipper::release() {
+  drop_snapshot();
+}
+
+void Shipper::drop_snapshot() {
+  // Its end may remove files: nobody need wait for that.
+  std::shared_ptr<SnapshotUpload> dropped;
   MutexLock lock(mutex_);
-  snapshot_.reset();
+  dropped.swap(snapshot_);
 }
 
 ShipperStatus Shipper::status() const {
@@ -170,8 +179,9 @@ Status Shipper::step(Database& database) {
 // The backup as it is found
 
 Status Shipper::attach(Database& database) {
+  drop_snapshot();
   // What an attempt before this one wrote, and may not have heard of, is another's.
-  session_ = identity_.session + "." + std::to_string(++attachments_);
+  session_ = identity_.session + "." + to_hex(random_bytes(4));
   const std::string key = prefix_ + std::string(kIndexName);
   Result<Object> object = store_->get(key, kMaxIndexBytes);
   if (!object && object.error().code != ErrorCode::kNotFound) return std::unexpected(object.error());
@@ -185,7 +195,7 @@ Status Shipper::attach(Database& database) {
     index_ = {};
     index_tag_.clear();
     TM_TRY(begin_generation(database, removed_ ? "the backup had been removed" : "the first backup", false));
-    attached_ = true;
+    attached_ = was_attached_ = true;
     return {};
   }
   Result<Index> found = decode_index(object->bytes);
@@ -194,7 +204,8 @@ Status Shipper::attach(Database& database) {
     return fail(ErrorCode::kConflict, store_->describe() + "/" + key + " is of another database, " +
                                           found->database + ": name another prefix");
   }
-  if (found->writer.store != identity_.store) return fence(*found);
+  if (found->writer.store != identity_.store || (was_attached_ && !is_ours(found->writer)))
+    return fence(*found);
   index_tag_ = object->tag;
   Index ours = *found;
   ours.name = identity_.name;
@@ -204,12 +215,16 @@ Status Shipper::attach(Database& database) {
     TM_TRY(begin_generation(database, "the first backup", false));
   else
     TM_TRY(find_position(database));
-  attached_ = true;
+  attached_ = was_attached_ = true;
   return {};
 }
 
+bool Shipper::is_ours(const Writer& writer) const {
+  return writer.store == identity_.store && writer.session.starts_with(identity_.session + ".");
+}
+
 Status Shipper::fence(const Index& theirs) {
-  fenced_ = attached_;
+  fenced_ = was_attached_;
   const bool same_store = theirs.writer.store == identity_.store;
   superseded_ = !same_store;
   return fail(ErrorCode::kConflict, (same_store ? "another run of this server, or a copy of its store,"
@@ -298,7 +313,7 @@ Status Shipper::find_position(Database& database) {
     say(LogLevel::kWarning, "a new generation begins: " + reason);
     return begin_generation(database, reason, false);
   };
-  if (position.stamp > database.head()) {
+  if (position.stamp > database.durable()) {
     return start_over("the database is older than its backup, which has come to " + position.stamp.hex());
   }
   if (position.stamp < database.horizon())
@@ -319,6 +334,7 @@ Status Shipper::find_position(Database& database) {
 }
 
 void Shipper::set_position(Database& database, const CommitPoint& position) {
+  database.release(position.stamp);
   // If it fails, so will the next look at the log, which then sees to it.
   if (!let_go_) (void)database.hold(position.stamp).has_value();
   MutexLock lock(mutex_);
@@ -338,7 +354,11 @@ Status Shipper::write_index(Index index) {
     TM_TRY(check_ownership());
     return std::unexpected(tag.error());
   }
-  if (!tag) return std::unexpected(tag.error());
+  if (!tag) {
+    // It may have happened, or still happen: only once it is written anew can it not any more.
+    attached_ = false;
+    return std::unexpected(tag.error());
+  }
   index_ = std::move(index);
   index_tag_ = std::move(*tag);
   return {};
@@ -357,7 +377,11 @@ Status Shipper::check_ownership() {
   owned_us_ = clock_.monotonic_us();
   if (!object) return {};
   TM_ASSIGN(Index theirs, decode_index(object->bytes));
-  if (theirs.writer.session != session_ || theirs.writer.store != identity_.store) return fence(theirs);
+  if (theirs.writer.store != identity_.store || theirs.writer.session != session_) {
+    attached_ = false;
+    if (!is_ours(theirs.writer)) return fence(theirs);
+    return fail(ErrorCode::kUnavailable, store_->describe() + "/" + key + " was written late");
+  }
   index_tag_ = std::move(object->tag);
   index_ = std::move(theirs);
   return {};
@@ -399,10 +423,7 @@ Status Shipper::begin_generation(Database& database, const std::string& reason, 
   next.sessions = {{session_, begin.stamp}};
   index.generations.push_back(next);
   TM_TRY(write_index(std::move(index)));
-  {
-    MutexLock lock(mutex_);
-    snapshot_.reset();
-  }
+  drop_snapshot();
   next_object_ = 1;
   trying_.reset();
   set_position(database, begin);
@@ -439,10 +460,10 @@ Status Shipper::finish_snapshot() {
   say(LogLevel::kInfo, "the snapshot of generation " + index_.generations.back().id +
                            " is complete: " + std::to_string(upload->entries()) + " entries, " +
                            std::to_string(upload->bytes()) + " bytes");
+  drop_snapshot();
   MutexLock lock(mutex_);
   status_.snapshot_entries = upload->entries();
   status_.snapshot_bytes = upload->bytes();
-  snapshot_.reset();
   return {};
 }
 
@@ -473,7 +494,6 @@ Result<bool> Shipper::ship_log(Database& database) {
     return true;
   }
   if (writer.empty()) {
-    database.release(to);
     set_position(database, {to, from.timestamp_ms});
     return false;
   }
@@ -487,7 +507,7 @@ Result<bool> Shipper::ship_log(Database& database) {
   trying_ = object->last_commit.stamp;
   const std::string key =
       generation_prefix() + format_name(LogName{next_object_, object->first, object->last});
-  TM_TRY(store_->put(key, object->bytes));
+  TM_TRY(put_log_object(key, object->bytes));
   if (const Status owned = check_ownership(); !owned) {
     if (owned.error().code == ErrorCode::kConflict) remove_stray(key, from.stamp);
     return std::unexpected(owned.error());
@@ -495,12 +515,22 @@ Result<bool> Shipper::ship_log(Database& database) {
   ++next_object_;
   trying_.reset();
   let_go_ = false;
-  database.release(object->last_commit.stamp);
   set_position(database, object->last_commit);
   MutexLock lock(mutex_);
   ++status_.log_objects;
   status_.log_bytes += object->bytes.size();
   return true;
+}
+
+// What an earlier attempt sent may arrive whenever it likes: it finds the object there, and changes nothing.
+Status Shipper::put_log_object(const std::string& key, const std::string& bytes) {
+  Result<std::string> put = store_->put(key, bytes, PutCondition::absent());
+  if (put || put.error().code != ErrorCode::kConflict) return put ? Status() : std::unexpected(put.error());
+  TM_ASSIGN(const Object there, store_->get(key, kMaxObjectBytes));
+  if (there.bytes == bytes) return {};
+  // Cut off, or of an earlier session.
+  put = store_->put(key, bytes, PutCondition::unchanged(there.tag));
+  return put ? Status() : std::unexpected(put.error());
 }
 
 // ---------------------------------------------------------------------------------------------------------

@@ -100,9 +100,11 @@ class Shipper {
   Result<std::vector<LogName>> log_objects(uint64_t from, int keys);
   Status begin_generation(Database& database, const std::string& reason, bool continues);
   Status start_snapshot(Database& database);
+  void drop_snapshot();
   Status finish_snapshot();
   // The next object of the log, if something is to be shipped; whether one was written.
   Result<bool> ship_log(Database& database);
+  Status put_log_object(const std::string& key, const std::string& bytes);
   Status check_ownership();
   // An object that was written while somebody else had taken over: it counts for nothing, and is removed
   // where that is certain.
@@ -111,6 +113,8 @@ class Shipper {
   Status age(Database& database);
   Status prune();
   Status fence(const Index& theirs);
+  // Of this run, though perhaps of an earlier session.
+  bool is_ours(const Writer& writer) const;
   void set_position(Database& database, const CommitPoint& position);
   // A generation that begins at `snapshot` has its log from here on.
   static CommitPoint log_begin(const Database& database, Versionstamp snapshot);
@@ -128,8 +132,8 @@ class Shipper {
 
   // Of run().
   bool attached_ = false;
-  int attachments_ = 0;
-  std::string session_;   // of the last of them
+  bool was_attached_ = false;
+  std::string session_;   // of the last attempt to attach
   bool removed_ = false;  // the backup that we were attached to
   Index index_;
   std::string index_tag_;

@@ -31,6 +31,7 @@ class Verifier {
       ++out_.generations;
       TM_TRY(check_generation(all[i], i + 1 < all.size() ? &all[i + 1] : nullptr));
     }
+    if (!torn_end_.empty()) problem(torn_end_);
     if (!source_.index()->reaches_the_end())
       problem(
           "the newest generation has no complete snapshot and continues none: what was committed since "
@@ -57,6 +58,8 @@ class Verifier {
     }
     TM_TRY(check_log(generation.id, {generation.snapshot, 0}, generation.sessions));
     if (next == nullptr) return {};
+    // Its writing was interrupted, and what followed did not need it.
+    if (!torn_end_.empty()) out_.notes.push_back(std::exchange(torn_end_, {}));
     if (!next->continues) {
       out_.notes.push_back("history has a gap before generation " + next->id + ", which began at " +
                            format_time(next->began_ms) + " (" + next->reason + ")");
@@ -103,6 +106,7 @@ class Verifier {
     std::string start_after;
     uint64_t expected = 1;
     bool broken = false;
+    torn_end_.clear();
     std::vector<ReplayCommit> commits;
     for (;;) {
       TM_ASSIGN(const auto page, source_.log(id, start_after));
@@ -121,10 +125,13 @@ class Verifier {
       TM_TRY(fetch(objects, [&](const ObjectInfo& info, const std::string& bytes) -> Status {
         const LogName& name = page[at++].name;
         ++out_.log_objects;
+        if (!torn_end_.empty()) problem(std::exchange(torn_end_, {}));
         if (broken) return {};
         commits.clear();
         const Status added = replay.add(info.key, name, bytes, commits);
         broken = !added;
+        if (!added && added.error().code == ErrorCode::kCorruption)
+          return torn_end_ = added.error().message, Status();
         if (!added) return problem(added.error().message), Status();
         out_.commits += commits.size();
         if (source_.index() && commits.empty() && name.last.stamp > replay.last().stamp)
@@ -151,7 +158,9 @@ class Verifier {
       out_.entries += range->entries.size();
       return {};
     }));
-    return check_log("", {}, std::nullopt);
+    TM_TRY(check_log("", {}, std::nullopt));
+    if (!torn_end_.empty()) problem(torn_end_);
+    return {};
   }
 
   Status fetch(const std::vector<ObjectInfo>& objects,
@@ -169,6 +178,7 @@ class Verifier {
   const Source& source_;
   const std::function<Status(const Verification&)>& progress_;
   Verification out_;
+  std::string torn_end_;  // what is wrong with the last object of a log
 };
 
 }  // namespace

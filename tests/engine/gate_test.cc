@@ -13,6 +13,8 @@ struct Pending final : CommitRequest {
   Result<Decision> run(Transaction& t) override {
     const auto found = t.get(key);
     if (found && *found) seen = std::string((*found)->bytes);
+    stamp = t.versionstamp();
+    ran = true;
     if (!commits) return Decision::kAbort;
     t.put(key, value);
     return Decision::kCommit;
@@ -24,7 +26,9 @@ struct Pending final : CommitRequest {
   const std::string key, value;
   const bool commits;
   std::string seen;
+  Versionstamp stamp;
   CommitOutcome outcome;
+  std::atomic<bool> ran{false};
   std::atomic<bool> answered{false};
 };
 
@@ -86,6 +90,41 @@ TEST_F(GateTest, NothingCountsBeforeItIsReleased) {
   EXPECT_EQ(db().head(), db().durable());
   EXPECT_EQ(get(*db().read(), "a"), "2");
   db().set_durable_hook(nullptr);
+}
+
+// What was written and synced together need not become safe elsewhere together.
+TEST_F(GateTest, PartOfAGroupIsReleased) {
+  open_gated();
+  // While this one is validated, those behind it queue up: they become one group.
+  struct Slow final : CommitRequest {
+    Result<Decision> run(Transaction& t) override {
+      t.put("slow", "0");
+      running = true;
+      while (!go_on) system_clock().sleep_us(100);
+      return Decision::kCommit;
+    }
+    void done(const CommitOutcome&) override { answered = true; }
+    std::atomic<bool> running{false}, go_on{false}, answered{false};
+  } slow;
+  db().submit(slow);
+  ASSERT_TRUE(soon([&] { return slow.running.load(); }));
+  Pending& first = submit("a", "1");
+  Pending& check = submit("a", "", false);
+  Pending& second = submit("b", "2");
+  Pending& behind = submit("a", "", false);
+  slow.go_on = true;
+  ASSERT_TRUE(soon([&] { return behind.ran && db().durable() == second.stamp; }));
+  db().release(first.stamp);
+  ASSERT_TRUE(soon([&] { return slow.answered && first.answered && check.answered; }));
+  EXPECT_EQ(db().head(), first.outcome.versionstamp);
+  EXPECT_EQ(db().head_timestamp_ms(), first.outcome.timestamp_ms);
+  EXPECT_EQ(get(*db().read(), "a"), "1");
+  EXPECT_EQ(get(*db().read(), "b"), std::nullopt);
+  EXPECT_FALSE(second.answered || behind.answered);
+  EXPECT_TRUE(db().pin(first.stamp).has_value());
+  db().release(second.stamp);
+  ASSERT_TRUE(soon([&] { return second.answered && behind.answered; }));
+  EXPECT_EQ(db().head(), db().durable());
 }
 
 TEST_F(GateTest, AWaitingCallerIsReleasedToo) {

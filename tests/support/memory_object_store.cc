@@ -15,7 +15,7 @@ std::unexpected<Error> unreachable(const std::string& operation, std::string_vie
 
 MemoryObjectStore::Fate MemoryObjectStore::decide(const std::string& operation, std::string_view key) {
   {
-    MutexLock lock(mutex_);
+    SpinLockGuard lock(lock_);
     ++operations_;
   }
   return fate ? fate(operation, std::string(key)) : Fate::kDone;
@@ -30,7 +30,7 @@ Result<std::string> MemoryObjectStore::put(std::string_view key, std::string_vie
   using Kind = backup::PutCondition::Kind;
   const Fate fate_of_this = decide("put", key);
   if (fate_of_this == Fate::kRefused) return unreachable("put", key);
-  MutexLock lock(mutex_);
+  SpinLockGuard lock(lock_);
   const auto found = objects_.find(std::string(key));
   const bool there = found != objects_.end();
   const bool holds =
@@ -48,7 +48,7 @@ Result<std::optional<backup::Object>> MemoryObjectStore::get_if_changed(std::str
                                                                         std::string_view known_tag,
                                                                         uint64_t max_bytes) {
   if (decide("get", key) != Fate::kDone) return unreachable("get", key);
-  MutexLock lock(mutex_);
+  SpinLockGuard lock(lock_);
   const auto found = objects_.find(std::string(key));
   if (found == objects_.end()) return fail(ErrorCode::kNotFound, "there is no object " + std::string(key));
   if (found->second.size() > max_bytes)
@@ -61,7 +61,7 @@ Result<std::optional<backup::Object>> MemoryObjectStore::get_if_changed(std::str
 Result<backup::ObjectPage> MemoryObjectStore::list(std::string_view prefix, std::string_view start_after,
                                                    int max_keys) {
   if (decide("list", prefix) != Fate::kDone) return unreachable("list", prefix);
-  MutexLock lock(mutex_);
+  SpinLockGuard lock(lock_);
   backup::ObjectPage page;
   for (auto it = objects_.upper_bound(std::max(std::string(prefix), std::string(start_after)));; ++it) {
     // An object with the prefix itself as its key is one of them.
@@ -77,7 +77,7 @@ Result<backup::ObjectPage> MemoryObjectStore::list(std::string_view prefix, std:
 
 Result<std::vector<std::string>> MemoryObjectStore::list_folders(std::string_view prefix) {
   if (decide("list", prefix) != Fate::kDone) return unreachable("list", prefix);
-  MutexLock lock(mutex_);
+  SpinLockGuard lock(lock_);
   std::vector<std::string> folders;
   for (const auto& [key, bytes] : objects_) {
     if (!key.starts_with(prefix)) continue;
@@ -92,7 +92,7 @@ Result<std::vector<std::string>> MemoryObjectStore::list_folders(std::string_vie
 Status MemoryObjectStore::remove(std::string_view key) {
   const Fate fate_of_this = decide("remove", key);
   if (fate_of_this == Fate::kRefused) return unreachable("remove", key);
-  MutexLock lock(mutex_);
+  SpinLockGuard lock(lock_);
   objects_.erase(std::string(key));
   if (fate_of_this != Fate::kDone) return unreachable("remove", key);
   return {};

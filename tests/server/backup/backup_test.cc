@@ -292,6 +292,99 @@ TEST_F(BackupTest, HistoryThatIsGoneMakesANewGeneration) {
   expect_same(*restored->database, db().head());
 }
 
+// The answer to the put that begins a generation is lost. What is shipped behind it must belong to the one
+// that the index then names.
+TEST_F(BackupTest, AGenerationThatBeganUnheard) {
+  ShipperOptions options = small_objects();
+  options.generation_age_ms = 100'000;
+  options.keep_ms = 1'000'000'000;
+  for (const auto fate : {MemoryObjectStore::Fate::kUnheard, MemoryObjectStore::Fate::kRefused}) {
+    new_shipper(options);
+    open();
+    commit_some(30);
+    ship_all();
+    clock_.pass_ms(100'000);
+    commit_some(10);
+    objects_->fate = [&](const std::string& operation, const std::string& key) {
+      const bool begins = operation == "put" && key.ends_with("backup.json");
+      return begins ? std::exchange(objects_->fate, nullptr), fate : MemoryObjectStore::Fate::kDone;
+    };
+    round();
+    EXPECT_EQ(objects_->fate, nullptr);
+    // Soon enough for it to trust that the backup is its own.
+    commit_some(5);
+    clock_.pass_ms(1'500);
+    round();
+    for (int i = 0; i < 5; ++i) {
+      commit_some(10);
+      ASSERT_NO_FATAL_FAILURE(ship_all());
+    }
+    auto restored = restore();
+    ASSERT_TRUE(restored.has_value()) << restored.error().message;
+    EXPECT_EQ(restored->database->head(), db().head());
+    ASSERT_NO_FATAL_FAILURE(expect_same(*restored->database, db().head()));
+    for (int i = 0; i < 10; ++i)
+      ASSERT_NO_FATAL_FAILURE(expect_restores(states_[40 + random_.below(states_.size() - 40)].point.stamp));
+  }
+}
+
+// A generation that never became complete stands between the one that a replica follows and the next one.
+TEST_F(BackupTest, AReplicaDoesNotWaitForAGenerationThatWasGivenUp) {
+  DatabaseOptions options = small_database();
+  options.retention = Retention::none();
+  open(options);
+  commit_some(50);
+  new_shipper();
+  ship_all();
+  auto replica = restore();
+  ASSERT_TRUE(replica.has_value());
+  const auto lose_history = [&] {
+    shipper().let_go(db());
+    commit_some(100);
+    ASSERT_TRUE(db().compact().has_value());
+  };
+  ASSERT_NO_FATAL_FAILURE(lose_history());
+  // Its snapshot is refused.
+  objects_->fate = [](const std::string& operation, const std::string& key) {
+    return operation == "put" && key.find("/snapshots/") != std::string::npos
+               ? MemoryObjectStore::Fate::kRefused
+               : MemoryObjectStore::Fate::kDone;
+  };
+  for (int i = 0; i < 3; ++i) round();
+  EXPECT_TRUE(replica->follower->pull().has_value());
+  ASSERT_NO_FATAL_FAILURE(lose_history());
+  objects_->fate = nullptr;
+  new_shipper();
+  ASSERT_NO_FATAL_FAILURE(ship_all());
+  const auto pulled = replica->follower->pull();
+  ASSERT_FALSE(pulled.has_value());
+  EXPECT_EQ(pulled.error().code, ErrorCode::kConflict);
+  EXPECT_NE(pulled.error().message.find("begin with an empty database"), std::string::npos)
+      << pulled.error().message;
+  // A moment in the gap is what was there before it.
+  const auto then = restore(states_[120].point.stamp);
+  ASSERT_TRUE(then.has_value()) << then.error().message;
+  EXPECT_EQ(contents(*then->database->read()), state_at(then->database->head()));
+}
+
+// Whether an object ends because it is large enough or because there is no more, its name and bytes are the
+// same: so what is written again takes the place of what was written.
+TEST(LogObjectWriterTest, AnObjectIsTheSameHoweverItCameToItsEnd) {
+  const auto write = [](bool more, int puts) {
+    LogObjectWriter writer({1, 0}, "session", 64);
+    EXPECT_TRUE(writer.on_commit({{2, 0}, 5}, static_cast<uint32_t>(puts)));
+    for (int i = 0; i < puts; ++i)
+      writer.on_put("ukey" + std::to_string(i), stored(std::string(100, 'v'), 0));
+    if (more) {
+      EXPECT_FALSE(writer.on_commit({{3, 0}, 6}, 1));
+    }
+    const auto object = writer.finish();
+    EXPECT_TRUE(object.has_value());
+    return std::pair(format_name(LogName{1, object->first, object->last}), object->bytes);
+  };
+  for (const int puts : {1, 2, 5}) EXPECT_EQ(write(false, puts), write(true, puts)) << puts;
+}
+
 TEST_F(BackupTest, AnImportMakesANewGeneration) {
   open();
   new_shipper();

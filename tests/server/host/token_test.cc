@@ -1,7 +1,7 @@
 #include <gtest/gtest.h>
 
-#include "server/host/access_token.h"
 #include "engine/base/base64.h"
+#include "server/host/access_token.h"
 #include "server/host/data_token.h"
 #include "server/host/uuid.h"
 #include "tests/server/kv/test_store.h"
