@@ -47,16 +47,17 @@ class Verifier {
   }
 
   Status check_generation(const Generation& generation, const Generation* next) {
+    CommitPoint begin{generation.snapshot, 0};
     if (generation.complete) {
       TM_ASSIGN(const auto differential, source_.differential(generation.id));
       if (differential != generation.snapshot)
         problem("generation " + generation.id + ": the object " + std::string(kDifferential) +
                 " does not name its snapshot, " + generation.snapshot.hex());
-      TM_TRY(check_snapshot(generation));
+      TM_TRY(check_snapshot(generation, begin));
     } else {
       out_.notes.push_back("generation " + generation.id + ": its snapshot is being written");
     }
-    TM_TRY(check_log(generation.id, {generation.snapshot, 0}, generation.sessions));
+    TM_TRY(check_log(generation.id, begin, generation.sessions));
     if (next == nullptr) return {};
     // Its writing was interrupted, and what followed did not need it.
     if (!torn_end_.empty()) out_.notes.push_back(std::exchange(torn_end_, {}));
@@ -70,7 +71,8 @@ class Verifier {
     return {};
   }
 
-  Status check_snapshot(const Generation& generation) {
+  // `version`: gets the time that goes with it.
+  Status check_snapshot(const Generation& generation, CommitPoint& version) {
     TM_ASSIGN(const std::vector<ObjectInfo> ranges, source_.snapshot(generation.id));
     if (ranges.size() != generation.ranges)
       problem("generation " + generation.id + ": its snapshot has " + std::to_string(ranges.size()) +
@@ -90,6 +92,8 @@ class Verifier {
       out_.entries += range->entries.size();
       if (!range->version || range->version->stamp != generation.snapshot)
         problem(info.key + ": it is of another snapshot");
+      else
+        version = *range->version;
       for (const SnapshotEntry& entry : range->entries) {
         const bool good = entry.key > last_key && entry.stamp <= generation.snapshot;
         if (!good) return problem(info.key + ": its entries are not in order"), Status();

@@ -15,7 +15,7 @@ import { versions } from "./lib/foreign.mjs";
 import { startMinio } from "./lib/minio.mjs";
 
 // Longest first.
-const SUITES = ["faults", "readers", "contract", "refusals", "replicas", "copies", "restore"];
+const SUITES = ["soak", "faults", "readers", "contract", "refusals", "rights", "replicas", "copies", "restore"];
 const AT_ONCE = 2;
 const SUITE_MS_MAX = 240_000;
 const output = join(rootFolder, "build", "interop");

@@ -29,14 +29,15 @@ export class S3 {
     return { AWS_ACCESS_KEY_ID: this.accessKeyId, AWS_SECRET_ACCESS_KEY: this.secretAccessKey, AWS_REGION: REGION };
   }
 
-  // Any request; gives {status, headers, body}. `key` null: of the bucket itself (PUT makes it).
-  request(method, key, { query = {}, body = Buffer.alloc(0), headers = {} } = {}) {
-    const path = ["", this.bucket, ...(key === null ? [] : key.split("/"))].map(escaped).join("/");
+  // Any request; gives {status, headers, body}. `key` null: of the bucket itself (PUT makes it). `service`: another one at the same
+  // place, which knows no buckets.
+  request(method, key, { query = {}, body = Buffer.alloc(0), headers = {}, service = "s3" } = {}) {
+    const path = service === "s3" ? ["", this.bucket, ...(key === null ? [] : key.split("/"))].map(escaped).join("/") : "/";
     const search = Object.keys(query).sort().map((name) => `${escaped(name)}=${escaped(query[name])}`).join("&");
     const time = new Date().toISOString().replace(/[-:]|\.\d+/g, "");
     const sent = { ...headers, host: this.endpoint.host, "x-amz-content-sha256": sha256(body), "x-amz-date": time };
     const names = Object.keys(sent).sort();
-    const scope = `${time.slice(0, 8)}/${REGION}/s3/aws4_request`;
+    const scope = `${time.slice(0, 8)}/${REGION}/${service}/aws4_request`;
     const canonical = [method, path, search, ...names.map((name) => `${name}:${sent[name]}`), "", names.join(";"), sha256(body)];
     const toSign = ["AWS4-HMAC-SHA256", time, scope, sha256(canonical.join("\n"))].join("\n");
     const secret = scope.split("/").reduce((key, part) => hmac(key, part), `AWS4${this.secretAccessKey}`);

@@ -4,47 +4,15 @@
 import { openKv } from "../../e2e/lib/client.mjs";
 import { FaultProxy } from "../../e2e/lib/fault_proxy.mjs";
 import { failure } from "../../e2e/lib/report.mjs";
-import { makeFolder, runTidemark, Server, sleep, TOKEN } from "../../e2e/lib/server.mjs";
+import { runTidemark, sleep, TOKEN } from "../../e2e/lib/server.mjs";
 import { Denokv } from "../lib/denokv.mjs";
 import { expect, expectSame } from "../lib/lines.mjs";
+import { Replica } from "../lib/replica.mjs";
 import { BackedUp, dump, linesOf, restore, s3Options, tidemark } from "../lib/tidemark.mjs";
 import { Workload } from "../lib/workload.mjs";
 
 const FOLLOWED_MS_MAX = 30_000;
 const FAULTS = ["drop-before", "drop-after", "internal", "slow-down", "truncate"].map((fault) => ({ fault, chance: 0.1 }));
-
-class Replica {
-  constructor(store, prefix, dataDir = makeFolder("replica")) {
-    Object.assign(this, { store, prefix, dataDir });
-  }
-
-  // It has what was in the backup before it listens.
-  async start() {
-    this.server = await Server.startWith([
-      "serve", "--data-dir", this.dataDir, "--addr", "127.0.0.1:0", "--access-token", TOKEN, "--metrics-addr", "off",
-      "--sync-from-s3", ...s3Options(this.store, this.prefix), "--sync-interval", "200ms",
-    ], this.store.env);
-    this.url = this.server.url;
-    return this;
-  }
-
-  lines() {
-    return linesOf(this.url);
-  }
-
-  // Waits until it shows what the source shows.
-  async follows(source) {
-    const wanted = await source.lines();
-    for (const until = performance.now() + FOLLOWED_MS_MAX; ;) {
-      const found = await this.lines();
-      if (found.join() === wanted.join()) return found.length;
-      if (performance.now() > until) {
-        expectSame(found, wanted, `the replica after ${FOLLOWED_MS_MAX} ms (${this.server.stderr.slice(-1000)})`);
-      }
-      await sleep(100);
-    }
-  }
-}
 
 export default async function replicas(suite, { minio, log }) {
   const source = await new BackedUp(minio, "replicas/").start();
