@@ -77,6 +77,10 @@ Status ObjectFetch::keep(const std::string& path, const std::string& bytes) {
   return cache_.files->rename(part, path);
 }
 
+bool ObjectFetch::is_worth_keeping(size_t bytes, int64_t took_us) {
+  return static_cast<int64_t>(bytes) * 1'000'000 < took_us * FetchCache::kWorthKeepingBytesPerSecond;
+}
+
 Result<std::string> ObjectFetch::read(const ObjectInfo& object) {
   if (cache_.files != nullptr) {
     TM_ASSIGN(const bool kept, cache_.files->exists(cached_path(object)));
@@ -85,8 +89,10 @@ Result<std::string> ObjectFetch::read(const ObjectInfo& object) {
       if (bytes.size() == object.size && (!cache_.sealed || check_seal(bytes))) return bytes;
     }
   }
+  const int64_t begun_us = cache_.files == nullptr ? 0 : cache_.clock->monotonic_us();
   TM_ASSIGN(Object read, store_.get(object.key, object.size + kSlackBytes));
-  if (cache_.files != nullptr) TM_TRY(keep(cached_path(object), read.bytes));
+  if (cache_.files != nullptr && is_worth_keeping(read.bytes.size(), cache_.clock->monotonic_us() - begun_us))
+    TM_TRY(keep(cached_path(object), read.bytes));
   return std::move(read.bytes);
 }
 

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "engine/base/status.h"
+#include "engine/io/clock.h"
 #include "engine/io/executor.h"
 #include "engine/io/file_system.h"
 #include "engine/io/sync.h"
@@ -15,10 +16,14 @@
 
 namespace tidemark::backup {
 
-// Keeps what was read in a folder, so that it need not be read again after an interruption.
+// Keeps what was read in a folder, so that it need not be read again after an interruption. What comes about
+// as fast as a disk takes it is not worth being written twice.
 struct FetchCache {
+  static constexpr int64_t kWorthKeepingBytesPerSecond = int64_t{16} << 20;  // of one object; slower ones are
+
   FileSystem* files = nullptr;  // null: nothing is kept
-  std::string folder;           // exists
+  Clock* clock = nullptr;
+  std::string folder;  // exists
   // The objects end in a checksum (sealed_object.h): what a power loss left of a file is found by that, so
   // that they need not be synced.
   bool sealed = false;
@@ -51,6 +56,7 @@ class ObjectFetch {
 
   void start() TM_REQUIRES(mutex_);
   Result<std::string> read(const ObjectInfo& object);
+  static bool is_worth_keeping(size_t bytes, int64_t took_us);
   Status keep(const std::string& path, const std::string& bytes);
   std::string cached_path(const ObjectInfo& object) const;
 

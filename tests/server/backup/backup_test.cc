@@ -385,6 +385,52 @@ TEST(LogObjectWriterTest, AnObjectIsTheSameHoweverItCameToItsEnd) {
   for (const int puts : {1, 2, 5}) EXPECT_EQ(write(false, puts), write(true, puts)) << puts;
 }
 
+// A restore that was interrupted does not read again what took long; what comes fast is not written to the
+// disk twice for that.
+TEST_F(BackupTest, WhatCameSlowlyIsKept) {
+  open();
+  commit_some(300);
+  new_shipper();
+  ship_all();
+  for (const bool slow : {true, false}) {
+    SCOPED_TRACE(slow);
+    const std::string name = slow ? "slow" : "fast";
+    const std::string scratch = folder_ / (name + "-scratch");
+    ASSERT_TRUE(engine_->file_system().create_dir(scratch).has_value());
+    auto database = Database::open(*engine_, folder_ / name, small_database());
+    ASSERT_TRUE(database.has_value());
+    Mutex mutex;
+    std::map<std::string, int> reads;
+    int good = 0;
+    bool well = false;
+    objects_->fate = [&](const std::string& operation, const std::string& key) {
+      if (operation != "get" || key.find("/snapshots/") == std::string::npos)
+        return MemoryObjectStore::Fate::kDone;
+      if (slow) clock_.pass_ms(100);
+      MutexLock lock(mutex);
+      ++reads[key];
+      return well || ++good < 3 ? MemoryObjectStore::Fate::kDone : MemoryObjectStore::Fate::kRefused;
+    };
+    FollowerOptions options;
+    options.scratch_folder = scratch;
+    const auto follow = [&]() -> Status {
+      TM_ASSIGN(const auto follower, Follower::open(*engine_, **database, *objects_, kPrefix, options));
+      return follower->begin();
+    };
+    EXPECT_FALSE(follow().has_value());
+    well = true;
+    EXPECT_TRUE(follow().has_value());
+    objects_->fate = nullptr;
+    EXPECT_GT(reads.size(), 3U);
+    const auto twice = std::ranges::count_if(reads, [](const auto& one) { return one.second > 1; });
+    // The first two came in; those that were refused are read again in any case.
+    const bool again = reads.begin()->second > 1;
+    EXPECT_EQ(again, !slow);
+    EXPECT_GT(twice, 0);
+    EXPECT_EQ(contents(*(*database)->read()), state_at((*database)->head()));
+  }
+}
+
 TEST_F(BackupTest, AnImportMakesANewGeneration) {
   open();
   new_shipper();
