@@ -155,8 +155,8 @@ void Background::run_flushes() {
         was_held_back = std::exchange(held_back_, false);
       }
       if (was_held_back) {
-        if (log_) log_(LogLevel::kInfo, versions_.dir() + " has room again and takes writes");
         pipeline_->set_disk_full(false);
+        if (log_) log_(LogLevel::kInfo, versions_.dir() + " has room again and takes writes");
       }
       pipeline_->kick();
       schedule_compaction();

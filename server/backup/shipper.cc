@@ -530,7 +530,10 @@ Status Shipper::put_log_object(const std::string& key, const std::string& bytes)
   if (there.bytes == bytes) return {};
   // Cut off, or of an earlier session.
   put = store_->put(key, bytes, PutCondition::unchanged(there.tag));
-  return put ? Status() : std::unexpected(put.error());
+  if (put) return {};
+  // Something else has arrived meanwhile.
+  const bool again = put.error().code == ErrorCode::kConflict;
+  return fail(again ? ErrorCode::kUnavailable : put.error().code, put.error().message);
 }
 
 // ---------------------------------------------------------------------------------------------------------

@@ -115,8 +115,10 @@ TEST_F(FailureTest, a_disk_full_for_flushes_refuses_writes_until_there_is_room) 
   EXPECT_EQ(refused.error().code, ErrorCode::kNoSpace);
   EXPECT_EQ(contents(db()), acknowledged_);
   fs_.clear_faults();
+  // A write may get in as soon as there is room for it; that all do is said a moment later.
   ASSERT_TRUE(eventually([&] { return put(db(), "room", "again").committed; }));
   acknowledged_["room"] = "again";
+  ASSERT_TRUE(eventually([&] { return logged("has room again"); }));
   ASSERT_TRUE(fill_until_refused(300).has_value());
   EXPECT_EQ(contents(db()), acknowledged_);
   ASSERT_NO_FATAL_FAILURE(reopen());
