@@ -179,7 +179,7 @@ Result<bool> Follower::load_ordered(const std::string& generation, const std::ve
                                             std::to_string(ranges.size()) + " objects, and should have " +
                                             std::to_string(known->ranges));
   ObjectFetch fetch(engine_.executor(), source_.store(), ranges,
-                    {&engine_.file_system(), &engine_.clock(), options_.scratch_folder, known != nullptr});
+                    {&engine_.file_system(), options_.scratch_folder, known != nullptr});
   const std::unique_ptr<Ingest> ingest = database_.begin_ingest({.starts_history = true});
   CommitPoint version{known != nullptr ? known->snapshot : Versionstamp(), 0};
   bool first = true;
@@ -217,8 +217,7 @@ Status Follower::load_any(const std::string& generation, const std::vector<Objec
   scratch_options.durability = Durability::kUnsynced;
   TM_ASSIGN(std::unique_ptr<Database> scratch, Database::open(engine_, folder, scratch_options));
   progress_.objects = progress_.bytes = 0;
-  ObjectFetch fetch(engine_.executor(), source_.store(), ranges,
-                    {&files, &engine_.clock(), options_.scratch_folder});
+  ObjectFetch fetch(engine_.executor(), source_.store(), ranges, {&files, options_.scratch_folder});
   for (;;) {
     TM_ASSIGN(const auto fetched, fetch.next());
     if (!fetched) break;

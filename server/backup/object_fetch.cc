@@ -51,7 +51,9 @@ void ObjectFetch::start() {
 Result<std::optional<ObjectFetch::Fetched>> ObjectFetch::next() {
   MutexLock lock(mutex_);
   if (slots_.empty()) return std::nullopt;
+  waiting_ = true;
   while (!slots_.front().done) changed_.wait(mutex_);
+  waiting_ = false;
   Slot slot = std::move(slots_.front());
   slots_.pop_front();
   const ObjectInfo& info = objects_[slot.index];
@@ -77,8 +79,9 @@ Status ObjectFetch::keep(const std::string& path, const std::string& bytes) {
   return cache_.files->rename(part, path);
 }
 
-bool ObjectFetch::is_worth_keeping(size_t bytes, int64_t took_us) {
-  return static_cast<int64_t>(bytes) * 1'000'000 < took_us * FetchCache::kWorthKeepingBytesPerSecond;
+bool ObjectFetch::reader_waits() {
+  MutexLock lock(mutex_);
+  return waiting_;
 }
 
 Result<std::string> ObjectFetch::read(const ObjectInfo& object) {
@@ -89,10 +92,8 @@ Result<std::string> ObjectFetch::read(const ObjectInfo& object) {
       if (bytes.size() == object.size && (!cache_.sealed || check_seal(bytes))) return bytes;
     }
   }
-  const int64_t begun_us = cache_.files == nullptr ? 0 : cache_.clock->monotonic_us();
   TM_ASSIGN(Object read, store_.get(object.key, object.size + kSlackBytes));
-  if (cache_.files != nullptr && is_worth_keeping(read.bytes.size(), cache_.clock->monotonic_us() - begun_us))
-    TM_TRY(keep(cached_path(object), read.bytes));
+  if (cache_.files != nullptr && reader_waits()) TM_TRY(keep(cached_path(object), read.bytes));
   return std::move(read.bytes);
 }
 

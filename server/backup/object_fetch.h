@@ -8,7 +8,6 @@
 #include <vector>
 
 #include "engine/base/status.h"
-#include "engine/io/clock.h"
 #include "engine/io/executor.h"
 #include "engine/io/file_system.h"
 #include "engine/io/sync.h"
@@ -16,14 +15,11 @@
 
 namespace tidemark::backup {
 
-// Keeps what was read in a folder, so that it need not be read again after an interruption. What comes about
-// as fast as a disk takes it is not worth being written twice.
+// Keeps what was read in a folder, so that it need not be read again after an interruption: but only while
+// the store is what is waited for. Where it is faster than the reader, keeping would make that slower still.
 struct FetchCache {
-  static constexpr int64_t kWorthKeepingBytesPerSecond = int64_t{16} << 20;  // of one object; slower ones are
-
   FileSystem* files = nullptr;  // null: nothing is kept
-  Clock* clock = nullptr;
-  std::string folder;  // exists
+  std::string folder;           // exists
   // The objects end in a checksum (sealed_object.h): what a power loss left of a file is found by that, so
   // that they need not be synced.
   bool sealed = false;
@@ -56,7 +52,7 @@ class ObjectFetch {
 
   void start() TM_REQUIRES(mutex_);
   Result<std::string> read(const ObjectInfo& object);
-  static bool is_worth_keeping(size_t bytes, int64_t took_us);
+  bool reader_waits();
   Status keep(const std::string& path, const std::string& bytes);
   std::string cached_path(const ObjectInfo& object) const;
 
@@ -70,6 +66,7 @@ class ObjectFetch {
   std::deque<Slot> slots_ TM_GUARDED_BY(mutex_);  // asked for and not given out, in order; they do not move
   size_t begun_ TM_GUARDED_BY(mutex_) = 0;
   uint64_t ahead_bytes_ TM_GUARDED_BY(mutex_) = 0;
+  bool waiting_ TM_GUARDED_BY(mutex_) = false;  // next() does, for the store
   size_t running_ TM_GUARDED_BY(mutex_) = 0;
   bool stopping_ TM_GUARDED_BY(mutex_) = false;
 };
