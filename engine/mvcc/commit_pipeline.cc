@@ -476,7 +476,6 @@ bool CommitPipeline::sync_pending(const Signal* own) {
     }
   };
   collect(group);
-  const Head::Value last = group.back().last;
   mutex_.lock();
   if (!written) {
     const Error& cause = written.error();
@@ -513,7 +512,7 @@ bool CommitPipeline::sync_pending(const Signal* own) {
   bool leaves = false;
   const bool kept = written && options_.gated && !gate_open_;
   if (written && options_.gated) {
-    keep({first, tail}, last, bytes, commits);
+    keep({first, tail}, bytes);
     // One without commits may have seen nothing that waits.
     first = take_released(gate_open_ ? Versionstamp::max() : head_.get().stamp).first;
   } else if (!written) {
@@ -542,40 +541,37 @@ void CommitPipeline::RequestList::append(const RequestList& more) {
   tail = more.tail;
 }
 
-void CommitPipeline::keep(const RequestList& requests, const Head::Value& last, uint64_t bytes,
-                          uint64_t commits) {
-  kept_.push_back({requests, last, bytes, commits});
+void CommitPipeline::keep(const RequestList& requests, uint64_t bytes) {
+  kept_.push_back({requests, bytes});
   kept_bytes_ += bytes;
 }
 
 CommitPipeline::RequestList CommitPipeline::take_released(Versionstamp up_to) {
   RequestList released;
-  while (!kept_.empty() && kept_.front().last.stamp <= up_to) {
-    if (kept_.front().commits > 0) head_.set(kept_.front().last);
-    kept_bytes_ -= kept_.front().bytes;
-    released.append(kept_.front().requests);
+  while (!kept_.empty()) {
+    Kept& group = kept_.front();
+    released.append(take_front(group.requests, up_to));
+    if (group.requests.first != nullptr) break;
+    kept_bytes_ -= group.bytes;
     kept_.pop_front();
   }
-  if (!kept_.empty()) released.append(take_front(kept_.front(), up_to));
   return released;
 }
 
-CommitPipeline::RequestList CommitPipeline::take_front(Kept& group, Versionstamp up_to) {
-  RequestList taken{group.requests.first, nullptr};
+CommitPipeline::RequestList CommitPipeline::take_front(RequestList& requests, Versionstamp up_to) {
+  RequestList taken{requests.first, nullptr};
+  const CommitOutcome* last = nullptr;
   CommitRequest* next = taken.first;
   for (; next != nullptr; next = next->next_) {
     const CommitOutcome& outcome = next->outcome_;
     if (outcome.committed && outcome.versionstamp > up_to) break;
-    if (outcome.committed) {
-      head_.set({outcome.versionstamp, outcome.timestamp_ms});
-      --group.commits;
-    }
+    if (outcome.committed) last = &outcome;
     taken.tail = next;
   }
   if (taken.tail == nullptr) return {};
+  if (last != nullptr) head_.set({last->versionstamp, last->timestamp_ms});
   taken.tail->next_ = nullptr;
-  group.requests.first = next;
-  if (next == nullptr) group.requests.tail = nullptr;
+  requests.first = next;
   return taken;
 }
 

@@ -119,10 +119,8 @@ class CommitPipeline {
 
   // A durable group that waits to be released.
   struct Kept {
-    RequestList requests;
-    Head::Value last;
+    RequestList requests;  // those that were not released yet
     uint64_t bytes;
-    uint64_t commits;
   };
 
   // A WAL record in the making, and who is answered when it is durable.
@@ -172,12 +170,11 @@ class CommitPipeline {
   // Why a request is not taken.
   Error refusal() const TM_REQUIRES(mutex_);
   // Keeps a durable group until it is released.
-  void keep(const RequestList& requests, const Head::Value& last, uint64_t bytes, uint64_t commits)
-      TM_REQUIRES(mutex_);
+  void keep(const RequestList& requests, uint64_t bytes) TM_REQUIRES(mutex_);
   // What is kept up to there becomes head; gives the requests to be answered.
   RequestList take_released(Versionstamp up_to) TM_REQUIRES(mutex_);
-  // The same, of a group that goes on above it.
-  RequestList take_front(Kept& group, Versionstamp up_to) TM_REQUIRES(mutex_);
+  // The same, of one group, which may go on above it.
+  RequestList take_front(RequestList& requests, Versionstamp up_to) TM_REQUIRES(mutex_);
   // What is kept can no longer be released: it ends with an unknown outcome. Gives the requests.
   RequestList drop_kept(const std::string& cause) TM_REQUIRES(mutex_);
 

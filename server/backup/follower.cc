@@ -76,10 +76,10 @@ void Follower::report() {
   if (options_.progress) options_.progress(progress_);
 }
 
-std::string Follower::mark_value() const {
+std::string Follower::mark_value(std::string_view log_key) const {
   return json::serialize(json::object{{"source", mark_.source},
                                       {"generation", mark_.generation},
-                                      {"log_key", mark_.log_key},
+                                      {"log_key", log_key},
                                       {"line", database_.id().text()}});
 }
 
@@ -196,7 +196,7 @@ Result<bool> Follower::load_ordered(const std::string& generation, const std::ve
       version = *range.version;
     }
     if (std::exchange(first, false) && version.stamp != Versionstamp::min())
-      TM_TRY(ingest->add(mark_key(), version.stamp, mark_value()));
+      TM_TRY(ingest->add(mark_key(), version.stamp, mark_value(mark_.log_key)));
     for (const SnapshotEntry& entry : range.entries) TM_TRY(ingest->add(entry.key, entry.stamp, entry.value));
     if (!fetched) break;
     ++progress_.objects;
@@ -229,7 +229,8 @@ Status Follower::load_any(const std::string& generation, const std::vector<Objec
   }
   TM_ASSIGN(const CommitPoint last, replay_until(*scratch, target));
   const std::unique_ptr<Ingest> ingest = database_.begin_ingest({.starts_history = true});
-  if (last.stamp != Versionstamp::min()) TM_TRY(ingest->add(mark_key(), last.stamp, mark_value()));
+  if (last.stamp != Versionstamp::min())
+    TM_TRY(ingest->add(mark_key(), last.stamp, mark_value(mark_.log_key)));
   {
     const std::shared_ptr<Snapshot> pin = scratch->pin_head();
     kv::KeyspaceScan scan(*scratch, *pin, {});
@@ -283,11 +284,9 @@ Status Follower::apply(std::vector<ReplayCommit>& commits) {
   if (commits.empty()) return {};
   if (in_database_ != mark_.generation && commits.size() > 1) {
     // Perhaps only some of them become durable, and the mark that is there does not tell of this generation.
-    Mark begun = std::exchange(mark_, {mark_.source, mark_.generation, {}});
-    commits.front().writes.push_back({mark_key(), mark_value()});
-    mark_ = std::move(begun);
+    commits.front().writes.push_back({mark_key(), mark_value({})});
   }
-  commits.back().writes.push_back({mark_key(), mark_value()});
+  commits.back().writes.push_back({mark_key(), mark_value(mark_.log_key)});
   TM_TRY(replay(database_, commits));
   in_database_ = mark_.generation;
   if (options_.applied) options_.applied(commits);

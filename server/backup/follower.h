@@ -92,7 +92,7 @@ class Follower {
   // names that one.
   static Result<std::optional<Mark>> read_mark(const Database& database);
   Status load_mark();
-  std::string mark_value() const;
+  std::string mark_value(std::string_view log_key) const;
   Result<std::string> choose_generation(const std::optional<kv::MomentName>& until) const;
   Status load_snapshot(const std::string& generation);
   // The ranges of one of our snapshots, straight in; false: they are of another kind.

@@ -10,6 +10,7 @@
 #include "server/backup/verify.h"
 #include "server/kv/keyspace.h"
 #include "server/kv/stored_value.h"
+#include "tests/support/shipper_round.h"
 
 namespace tidemark::crash {
 namespace {
@@ -51,6 +52,22 @@ backup::FollowerOptions follower_options() {
   backup::FollowerOptions options;
   options.scratch_folder = kScratchDir;
   return options;
+}
+
+// A database that has taken what there is of the backup, or up to a moment.
+struct Followed {
+  std::unique_ptr<Database> database;
+  std::unique_ptr<backup::Follower> follower;
+};
+Result<Followed> follow_backup(Engine& engine, backup::ObjectStore& store, const std::string& dir,
+                               const DatabaseOptions& options = {},
+                               const std::optional<kv::MomentName>& until = {}) {
+  Followed out;
+  TM_ASSIGN(out.database, Database::open(engine, dir, options));
+  TM_ASSIGN(out.follower, backup::Follower::open(engine, *out.database, store, kPrefix, follower_options()));
+  TM_TRY(out.follower->begin(until));
+  TM_TRY(out.follower->pull(until));
+  return out;
 }
 
 }  // namespace
@@ -377,15 +394,23 @@ void BackupRun::follow_some() {
   Random random(machine_->random().next());
   while (working_ > 2 && !done()) {
     machine_->scheduler().sleep_us(static_cast<int64_t>(random.below(kSecondUs)));
-    if (!done()) follow(kReplicaDir + std::to_string(replicas_));
+    if (!done()) follow();
   }
 }
 
-void BackupRun::follow(const std::string& dir) {
+std::string BackupRun::replica_dir() const {
+  return kReplicaDir + std::to_string(replicas_);
+}
+
+DatabaseOptions BackupRun::replica_options() const {
   DatabaseOptions options = database_options_;
   options.gated = false;
   options.retention = Retention::forever();
-  auto replica = Database::open(*engine_, dir, options);
+  return options;
+}
+
+void BackupRun::follow() {
+  auto replica = Database::open(*engine_, replica_dir(), replica_options());
   if (!replica) {
     if (!done()) model_.blame("the replica does not open: " + replica.error().message);
     return;
@@ -473,21 +498,15 @@ std::string BackupRun::check(std::optional<sim::Disk> disk, bool all) {
 
 std::string BackupRun::check_restore(Engine& engine, backup::ObjectStore& store, Random& random,
                                      bool all) const {
-  auto database = Database::open(engine, "/restored", {});
-  if (!database) return "no database can be made: " + database.error().message;
-  auto follower = backup::Follower::open(engine, **database, store, kPrefix, follower_options());
-  Status restored = follower ? (*follower)->begin() : Status(std::unexpected(follower.error()));
-  if (restored) {
-    if (const auto pulled = (*follower)->pull(); !pulled) restored = std::unexpected(pulled.error());
-  }
+  const Result<Followed> restored = follow_backup(engine, store, "/restored");
   if (!restored) {
     const ErrorCode code = restored.error().code;
     const bool early = code == ErrorCode::kNotFound || code == ErrorCode::kUnavailable;
     if (early && !promise_.restorable) return {};
     return "it cannot be restored: " + restored.error().message;
   }
-  const Versionstamp end = (*database)->head();
-  const bool gap = (*follower)->source().index()->generations.back().complete == false;
+  const Versionstamp end = restored->database->head();
+  const bool gap = !restored->follower->source().index()->generations.back().complete;
   // What was said to be in the store is there, and under `--durability backup` all that was acknowledged.
   // (But for the log of a generation that has no snapshot yet, which is said to be pending.)
   const Versionstamp promised =
@@ -497,14 +516,14 @@ std::string BackupRun::check_restore(Engine& engine, backup::ObjectStore& store,
   if (!gap && promise_.restorable &&
       std::ranges::any_of(above, [&](Versionstamp stamp) { return stamp > end; }))
     return "restored are commits up to " + end.hex() + ", and " + promised.hex() + " was promised";
-  if (std::string problem = compare_states(**database, model_, end, random); !problem.empty())
+  if (std::string problem = compare_states(*restored->database, model_, end, random); !problem.empty())
     return "restored: " + problem;
   if (!gap && (all || random.one_in(6))) {
-    const auto verified = backup::verify_backup(engine, (*follower)->source(),
+    const auto verified = backup::verify_backup(engine, restored->follower->source(),
                                                 [](const backup::Verification&) { return Status(); });
     if (!verified) return "the backup cannot be verified: " + verified.error().message;
     // What was cut off on its way will be written again; who looks then takes it for damage.
-    if (!verified->problems.empty() && (*follower)->torn_end().empty())
+    if (!verified->problems.empty() && restored->follower->torn_end().empty())
       return "verify: " + verified->problems.front();
   }
   const std::vector<Versionstamp> stamps = model_.stamps(Versionstamp::min(), end);
@@ -518,19 +537,14 @@ std::string BackupRun::check_restore(Engine& engine, backup::ObjectStore& store,
 
 std::string BackupRun::check_until(Engine& engine, backup::ObjectStore& store, Versionstamp until,
                                    Versionstamp end, const std::string& dir) const {
-  auto database = Database::open(engine, dir, {});
-  if (!database) return "no database can be made: " + database.error().message;
-  auto follower = backup::Follower::open(engine, **database, store, kPrefix, follower_options());
-  if (!follower) return follower.error().message;
-  if (const Status begun = (*follower)->begin(until); !begun)
-    return begun.error().code == ErrorCode::kBeyondHorizon ? "" : begun.error().message;
-  if (const auto pulled = (*follower)->pull(until); !pulled) return pulled.error().message;
-  const Versionstamp head = (*database)->head();
+  const Result<Followed> restored = follow_backup(engine, store, dir, {}, until);
+  if (!restored) return restored.error().code == ErrorCode::kBeyondHorizon ? "" : restored.error().message;
+  const Versionstamp head = restored->database->head();
   if (head > until) return "it went on to " + head.hex();
   // It may lie where nothing was shipped.
   const std::vector<Versionstamp> between = model_.stamps(head, until);
   if (!between.empty() && between.back() > head && gaps(store) == 0) return "it came to " + head.hex();
-  const Result<State> found = contents(*(*database)->read());
+  const Result<State> found = contents(*restored->database->read());
   if (!found) return found.error().message;
   return difference(model_.state_at(head, end), *found);
 }
@@ -551,45 +565,26 @@ std::string BackupRun::go_on(Engine& engine, const std::shared_ptr<MemoryObjectS
                           LogSink());
   for (int i = 0; !shipper.idle(database); ++i) {
     if (i == kRounds) return "it is not shipped after many rounds: " + shipper.status().message;
-    if (shipper.due(database)) shipper.run(database);
-    if (const auto upload = shipper.snapshot(); upload != nullptr && !upload->done()) {
-      const Result<bool> more = upload->run();
-      if (!more) shipper.snapshot_failed(more.error());
-    }
+    run_round(shipper, database);
     engine.clock().sleep_us(200'000);
   }
   shipper.release();
-  auto restored = Database::open(engine, "/restored", {});
-  if (!restored) return "no database can be made: " + restored.error().message;
-  auto follower = backup::Follower::open(engine, **restored, *store, kPrefix, follower_options());
-  if (!follower) return "gone on: " + follower.error().message;
-  if (const Status begun = (*follower)->begin(); !begun) return "gone on: " + begun.error().message;
-  if (const auto pulled = (*follower)->pull(); !pulled) return "gone on: " + pulled.error().message;
-  if ((*restored)->head() != head)
-    return "gone on: restored up to " + (*restored)->head().hex() + " instead of " + head.hex();
-  if (std::string problem = compare_states(**restored, model, head, random); !problem.empty())
+  const Result<Followed> restored = follow_backup(engine, *store, "/restored");
+  if (!restored) return "gone on: " + restored.error().message;
+  if (restored->database->head() != head)
+    return "gone on: restored up to " + restored->database->head().hex() + " instead of " + head.hex();
+  if (std::string problem = compare_states(*restored->database, model, head, random); !problem.empty())
     return "gone on: " + problem;
   std::string problem = go_on_following(engine, *store, head);
   return problem.empty() ? problem : "the replica gone on with: " + problem;
 }
 
 std::string BackupRun::go_on_following(Engine& engine, backup::ObjectStore& store, Versionstamp head) const {
-  const std::string dir = kReplicaDir + std::to_string(replicas_);
-  DatabaseOptions options = database_options_;
-  options.gated = false;
-  options.retention = Retention::forever();
-  auto replica = Database::open(engine, dir, options);
-  if (!replica) return "it does not open: " + replica.error().message;
-  auto follower = backup::Follower::open(engine, **replica, store, kPrefix, follower_options());
-  if (!follower) return follower.error().message;
-  Status followed = (*follower)->begin();
-  if (followed) {
-    if (const auto pulled = (*follower)->pull(); !pulled) followed = std::unexpected(pulled.error());
-  }
-  if (!followed) return excused(followed.error(), store) ? "" : followed.error().message;
-  if ((*replica)->head() != head)
-    return "it came to " + (*replica)->head().hex() + " instead of " + head.hex();
-  const Result<State> found = contents(*(*replica)->read());
+  const Result<Followed> replica = follow_backup(engine, store, replica_dir(), replica_options());
+  if (!replica) return excused(replica.error(), store) ? "" : replica.error().message;
+  if (replica->database->head() != head)
+    return "it came to " + replica->database->head().hex() + " instead of " + head.hex();
+  const Result<State> found = contents(*replica->database->read());
   if (!found) return found.error().message;
   return difference(model_.state_at(head, head), *found);
 }

@@ -66,7 +66,9 @@ class BackupRun {
   void poll_until_done();
   void write_some();
   void follow_some();
-  void follow(const std::string& dir);
+  void follow();
+  std::string replica_dir() const;
+  DatabaseOptions replica_options() const;
   void maintain_some();
   void ingest();
   void look_at_promise();

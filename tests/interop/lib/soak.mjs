@@ -6,10 +6,9 @@ import { openKv } from "../../e2e/lib/client.mjs";
 import { FaultProxy } from "../../e2e/lib/fault_proxy.mjs";
 import { makeRandom, seedOf } from "../../e2e/lib/random.mjs";
 import { Server, sleep, TOKEN, within } from "../../e2e/lib/server.mjs";
-import { Http1, Session } from "../../e2e/lib/wire.mjs";
 import { expect, expectSame } from "./lines.mjs";
 import { Replica } from "./replica.mjs";
-import { BackedUp, dump, restore, s3Options, tidemark } from "./tidemark.mjs";
+import { BackedUp, dump, linesOf, restore, s3Options, tidemark } from "./tidemark.mjs";
 import { Workload } from "./workload.mjs";
 
 const REST_EVERY_MS = 60_000;
@@ -66,8 +65,8 @@ class Soak {
     this.trouble(true);
   }
 
-  trouble(on) {
-    for (const proxy of [this.way, this.replicaWay]) {
+  trouble(on, ways = [this.way, this.replicaWay]) {
+    for (const proxy of ways) {
       proxy.clear();
       if (on) for (const rule of FAULTS) proxy.add(rule);
     }
@@ -106,14 +105,9 @@ class Soak {
     ++this.counts.restores;
     expect(status.state !== "active" || versionstamp >= status.shipped.versionstamp,
       `restored up to ${versionstamp}, and ${status.shipped.versionstamp} was said to be in the bucket`);
-    const server = await Server.startWith(["serve", "--data-dir", to, "--addr", "127.0.0.1:0", "--access-token", TOKEN, "--metrics-addr", "off"], {});
-    const there = new Map();
-    const transport = new Http1(server.url);
-    const session = await Session.open(transport, TOKEN, "/");
-    for await (const { key, versionstamp: stamp } of session.scan()) there.set(key.toString("hex"), stamp);
-    transport.close();
+    const server = await Server.start(to, { args: ["--metrics-addr", "off"] });
+    const stamps = new Set((await linesOf(server.url)).map((line) => line.slice(line.lastIndexOf(" ") + 1)));
     await server.end("SIGKILL");
-    const stamps = new Set(there.values());
     const missing = promised.find((one) => !stamps.has(one.versionstamp));
     expect(!missing, `number ${missing?.number} of ${ledger.number}, versionstamp ${missing?.versionstamp}, was promised, and is not in the ` +
       `bucket, which ends at ${versionstamp}; the status had been ${JSON.stringify(status)}`);
@@ -126,9 +120,9 @@ class Soak {
   async killReplica() {
     await this.replica.server.end("SIGKILL");
     ++this.counts["replica kills"];
-    this.replicaWay.clear(); // else it would not start, now and then
+    this.trouble(false, [this.replicaWay]); // else it would not start, now and then
     await this.replica.start();
-    for (const rule of FAULTS) this.replicaWay.add(rule);
+    this.trouble(true, [this.replicaWay]);
   }
 
   async restart() {
@@ -149,8 +143,7 @@ class Soak {
     const restored = await restore(this.minio, this.place);
     expectSame(await dump(restored.to), await dump(this.source.dataDir), "what is restored");
     await tidemark(["backup", "verify", ...s3Options(this.minio, this.place)], this.minio.env);
-    const stamps = this.ledger.told.map(({ versionstamp }) => versionstamp);
-    this.log(`${entries} entries, ${stamps.length} numbers, ${JSON.stringify(this.counts)}, faults ${JSON.stringify(this.way.counts)}`);
+    this.log(`${entries} entries, ${this.ledger.told.length} numbers, ${JSON.stringify(this.counts)}, faults ${JSON.stringify(this.way.counts)}`);
   }
 
   async step() {

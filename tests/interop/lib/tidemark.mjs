@@ -9,6 +9,7 @@ import { lineOf } from "./lines.mjs";
 
 const COMMAND_MS_MAX = 120_000;
 const SHIPPED_MS_MAX = 120_000;
+const SAYS_MS_MAX = 30_000;
 
 // Runs a command that must succeed; gives what it printed.
 export async function tidemark(args, env = {}) {
@@ -82,6 +83,16 @@ export class BackedUp {
     const [one] = JSON.parse(text).databases;
     if (!one) throw new Error(`no status of the database: ${text}`);
     return one;
+  }
+
+  // Waits for a status whose message has these words; gives it. (A store that does not answer is tried six times.)
+  async says(words) {
+    for (const until = performance.now() + SAYS_MS_MAX; ;) {
+      const status = await this.status();
+      if (words.test(status.message ?? "")) return status;
+      if (performance.now() > until) throw new Error(`no status that says ${words}: ${JSON.stringify(status)}`);
+      await sleep(100);
+    }
   }
 
   // Waits until all that was committed up to the versionstamp is in the backup, and can be restored; gives the status. With

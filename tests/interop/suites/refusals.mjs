@@ -5,24 +5,15 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 
 import { freePort } from "../../e2e/lib/s3_service.mjs";
-import { makeFolder, runTidemark, Server, sleep, TOKEN } from "../../e2e/lib/server.mjs";
+import { makeFolder, runTidemark, Server, TOKEN } from "../../e2e/lib/server.mjs";
 import { expect, expectSame } from "../lib/lines.mjs";
 import { BackedUp, restore, s3Options, tidemark } from "../lib/tidemark.mjs";
 import { Workload } from "../lib/workload.mjs";
 
-const STATUS_MS_MAX = 30_000; // a store that does not answer is tried six times
+const STATUS_MS_MAX = 30_000;
 
 // A bucket's objects with their contents' tags.
 const contents = async ({ s3 }, prefix) => (await s3.list(prefix)).map(({ key, size, tag }) => `${key} ${size} ${tag}`);
-
-async function statusWith(source, words) {
-  for (const until = performance.now() + STATUS_MS_MAX; ;) {
-    const status = await source.status();
-    if (words.test(status.message ?? "")) return status;
-    if (performance.now() > until) throw new Error(`no status that says ${words}: ${JSON.stringify(status)}`);
-    await sleep(100);
-  }
-}
 
 // The log's lines that call for somebody, or speak of these words.
 const linesWith = (source, words) => source.server.stderr.split("\n")
@@ -35,7 +26,7 @@ async function serves(store, prefix, words, { state = "failed", dataDir } = {}) 
     const workload = await Workload.open(source.url, 51);
     await workload.churn({ writers: 2, commits: 10 });
     workload.close();
-    const status = await statusWith(source, words);
+    const status = await source.says(words);
     expect(status.state === state, `the state is ${status.state}: ${status.message}`);
     expect(!status.message.includes("\n"), `more than one line: ${status.message}`);
     const said = linesWith(source, words);

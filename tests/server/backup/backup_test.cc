@@ -8,6 +8,7 @@
 #include "server/backup/object_fetch.h"
 #include "server/backup/verify.h"
 #include "server/kv/queue_message.h"
+#include "tests/support/shipper_round.h"
 
 namespace tidemark::backup {
 namespace {
@@ -121,11 +122,7 @@ void BackupTest::new_shipper(const ShipperOptions& options, const std::string& s
 }
 
 void BackupTest::round() {
-  if (shipper().due(db())) shipper().run(db());
-  if (const auto upload = shipper().snapshot(); upload != nullptr && !upload->done()) {
-    const Result<bool> more = upload->run();
-    if (!more) shipper().snapshot_failed(more.error());
-  }
+  run_round(shipper(), db());
 }
 
 void BackupTest::ship_all() {
@@ -166,6 +163,13 @@ void BackupTest::expect_same(Database& database, Versionstamp head) {
       ASSERT_EQ(*commit, state.point);
     }
   }
+}
+
+void BackupTest::expect_restores_all() {
+  const Result<Restored> restored = restore();
+  ASSERT_TRUE(restored.has_value()) << restored.error().message;
+  ASSERT_EQ(restored->database->head(), db().head());
+  ASSERT_NO_FATAL_FAILURE(expect_same(*restored->database, db().head()));
 }
 
 void BackupTest::expect_restores(const std::optional<kv::MomentName>& until) {
@@ -322,10 +326,7 @@ TEST_F(BackupTest, AGenerationThatBeganUnheard) {
       commit_some(10);
       ASSERT_NO_FATAL_FAILURE(ship_all());
     }
-    auto restored = restore();
-    ASSERT_TRUE(restored.has_value()) << restored.error().message;
-    EXPECT_EQ(restored->database->head(), db().head());
-    ASSERT_NO_FATAL_FAILURE(expect_same(*restored->database, db().head()));
+    ASSERT_NO_FATAL_FAILURE(expect_restores_all());
     for (int i = 0; i < 10; ++i)
       ASSERT_NO_FATAL_FAILURE(expect_restores(states_[40 + random_.below(states_.size() - 40)].point.stamp));
   }
@@ -549,16 +550,12 @@ TEST_F(BackupTest, WhatAFencedWriterWroteCountsForNothing) {
       commit_some(3);
       ASSERT_NO_FATAL_FAILURE(ship_all());
     }
-    auto restored = restore();
-    ASSERT_TRUE(restored.has_value()) << restored.error().message;
-    EXPECT_EQ(restored->database->head(), db().head());
-    ASSERT_NO_FATAL_FAILURE(expect_same(*restored->database, db().head()));
+    ASSERT_NO_FATAL_FAILURE(expect_restores_all());
     // Another run finds the right end of the log.
     new_shipper();
     commit_some(3);
     ASSERT_NO_FATAL_FAILURE(ship_all());
     ASSERT_NO_FATAL_FAILURE(expect_restores());
-    restored = Restored();
     shipper_.reset();
     database_.reset();
   }
@@ -695,10 +692,7 @@ TEST_F(BackupTest, DyingAtAnyRequest) {
       new_shipper(options);
       commit_some(3);
       ASSERT_NO_FATAL_FAILURE(ship_all());
-      auto restored = restore();
-      ASSERT_TRUE(restored.has_value()) << restored.error().message;
-      ASSERT_EQ(restored->database->head(), db().head());
-      ASSERT_NO_FATAL_FAILURE(expect_same(*restored->database, db().head()));
+      ASSERT_NO_FATAL_FAILURE(expect_restores_all());
       if (::testing::Test::HasFailure()) return;
     }
   }
@@ -763,10 +757,7 @@ TEST_P(BackupPropertyTest, EveryShippedStateIsRestored) {
     }
   }
   ASSERT_NO_FATAL_FAILURE(ship_all());
-  auto restored = restore();
-  ASSERT_TRUE(restored.has_value()) << restored.error().message;
-  ASSERT_EQ(restored->database->head(), db().head());
-  ASSERT_NO_FATAL_FAILURE(expect_same(*restored->database, db().head()));
+  ASSERT_NO_FATAL_FAILURE(expect_restores_all());
 }
 
 INSTANTIATE_TEST_SUITE_P(Seeds, BackupPropertyTest, ::testing::Range<uint64_t>(1, 13));

@@ -77,6 +77,8 @@ class BackupTest : public ::testing::Test {
   };
   Result<Restored> restore(const std::optional<kv::MomentName>& until = {},
                            const std::string& prefix = kPrefix);
+  // Restores the newest moment: it is the database's head, and everything is as in the model.
+  void expect_restores_all();
   // Restores as of that moment, and compares everything from the horizon on with the model.
   void expect_restores(const std::optional<kv::MomentName>& until = {});
   // All states of the database from its horizon on are those of the model; the last is that of `head`.
