@@ -62,8 +62,17 @@ done
 
 od -An -N16 -tx1 /dev/urandom | tr -d ' \n' >"$work/token"
 now() { date +%s.%N; }
-# rate NAME BYTES BEGIN END
-rate() { awk -v name="$1" -v bytes="$2" -v a="$3" -v b="$4" 'BEGIN { printf "%-44s %8.1f s %8.0f MB/s\n", name, b - a, bytes / (b - a) / 1e6 }'; }
+# So that nobody waits for the disk because of what another one has written.
+settled_now() { sync; now; }
+seconds() { awk -v a="$1" -v b="$2" 'BEGIN { print b - a }'; }
+# rate NAME BYTES SECONDS
+rate() { awk -v name="$1" -v bytes="$2" -v s="$3" 'BEGIN { printf "%-44s %8.1f s %8.0f MB/s\n", name, s, bytes / s / 1e6 }'; }
+# median NAME: of the ratios in the input
+median() {
+  sort -n | awk -v name="$1" '
+    { value[NR] = $1 }
+    END { printf "%s, median of ratios: %.3f\n", name, NR % 2 ? value[(NR + 1) / 2] : (value[NR / 2] + value[NR / 2 + 1]) / 2 }'
+}
 wait_for() {
   for _ in $(seq 6000); do
     grep -qs "$1" "$2" && return
@@ -85,7 +94,6 @@ end_server() {
   kill "$server"
   wait "$server" || true
 }
-s3="--s3-bucket bench --s3-prefix state/ --s3-endpoint $endpoint"
 
 case $parts in *[12]*)
   "$tidemark" db create --data-dir "$work/state" other >"$work/log"
@@ -96,45 +104,62 @@ random.seed(7)
 for i in range(int(sys.argv[1])):
     print('{"key":["users",%d],"value":{"id":"%s","name":"user number %d","visits":%d}}' % (i, random.randbytes(450).hex(), i, i % 1000))
 PYTHON
-  begin=$(now)
-  serve state --backup-to-s3 $s3
-  wait_for 'snapshot of generation .* is complete' "$work/state.log"
-  end=$(now)
-  end_server
-  # What MinIO holds, as curl gets it.
-  node "$(dirname "$0")/backup_objects.mjs" "$endpoint" bench state/ >"$work/objects"
-  bytes=$(awk '{ sum += $2 } END { print sum }' "$work/objects")
-  count=$(wc -l <"$work/objects")
-  echo "$entries entries, $((bytes / 1000000)) MB in $count objects"
-  mkdir "$work/copies"
-  sign="-s -f --aws-sigv4 aws:amz:us-east-1:s3 --user $AWS_ACCESS_KEY_ID:$AWS_SECRET_ACCESS_KEY"
-  [ "$parts" = "${parts#*1}" ] || rate "snapshot into the bucket" "$bytes" "$begin" "$end"
-  get_begin=$(now)
-  awk -v e="$endpoint/bench/" -v d="$work/copies/" '{ print "url = \"" e $1 "\"\noutput = \"" d NR "\"" }' "$work/objects" >"$work/get.conf"
-  curl $sign --no-progress-meter --parallel --parallel-max 8 -K "$work/get.conf"
-  get_end=$(now)
-  put_begin=$(now)
-  ls "$work/copies" | awk -v e="$endpoint/bench/copies/" -v d="$work/copies/" '{ print "upload-file = \"" d $1 "\"\nurl = \"" e $1 "\"" }' >"$work/put.conf"
-  curl $sign --no-progress-meter --parallel --parallel-max 3 -H 'x-amz-content-sha256: UNSIGNED-PAYLOAD' -K "$work/put.conf" -o /dev/null
-  put_end=$(now)
+  # A snapshot of it, and what MinIO holds then, as curl gets it: in $bytes, $count, $work/objects and
+  # $prefix, and the time in $took.
+  snapshot() {
+    rm -rf "$work/copy"
+    cp -r "$work/state" "$work/copy"
+    begin=$(settled_now)
+    serve copy --backup-to-s3 --s3-bucket bench --s3-prefix "state$1/" --s3-endpoint "$endpoint"
+    wait_for 'snapshot of generation .* is complete' "$work/copy.log"
+    took=$(seconds "$begin" "$(now)")
+    end_server
+    node "$(dirname "$0")/backup_objects.mjs" "$endpoint" bench "state$1/" >"$work/objects"
+    bytes=$(awk '{ sum += $2 } END { print sum }' "$work/objects")
+    count=$(wc -l <"$work/objects")
+    prefix=$(awk 'NR == 1 { sub(/snapshots\/.*/, "", $1); print $1 }' "$work/objects")
+  }
+  # timed COMMAND...: how long it takes, and what it wrote to the disk, in $took
+  timed() {
+    begin=$(settled_now)
+    "$@" >>"$work/log"
+    sync
+    took=$(seconds "$begin" "$(now)")
+  }
+  sign="-s -f --aws-sigv4 aws:amz:us-east-1:s3 --user $AWS_ACCESS_KEY_ID:$AWS_SECRET_ACCESS_KEY --no-progress-meter"
+  curl_get() { curl $sign --parallel --parallel-max 8 -K "$work/get.conf"; }
+  curl_put() { curl $sign --parallel --parallel-max 3 -H 'x-amz-content-sha256: UNSIGNED-PAYLOAD' -K "$work/put.conf" -o /dev/null; }
   case $parts in *1*)
-    rate "curl, 3 at a time, the same objects" "$bytes" "$put_begin" "$put_end"
-    begin=$(now)
-    "$tidemark" backup restore --to "$work/restored" $s3 >>"$work/log"
-    rate "restore" "$bytes" "$begin" "$(now)"
-    rate "curl, 8 at a time, into files" "$bytes" "$get_begin" "$get_end"
+    # Each removes what the one before it wrote: memory that was not used for long is dear on a virtual machine.
+    printf '%-6s %22s %22s %22s %22s\n' 'MB/s' 'snapshot to the bucket' 'curl, 3 at a time' 'restore' 'curl, 8, synced files'
+    for round in $(seq "$rounds"); do
+      snapshot "$round"
+      took_snapshot=$took
+      mkdir "$work/copies"
+      awk -v e="$endpoint/bench/" -v d="$work/copies/" '{ print "url = \"" e $1 "\"\noutput = \"" d NR "\"" }' "$work/objects" >"$work/get.conf"
+      timed curl_get
+      took_get=$took
+      ls "$work/copies" | awk -v e="$endpoint/bench/copies/" -v d="$work/copies/" '{ print "upload-file = \"" d $1 "\"\nurl = \"" e $1 "\"" }' >"$work/put.conf"
+      timed curl_put
+      took_put=$took
+      rm -rf "$work/copies" "$work/minio/bench/copies"
+      timed "$tidemark" backup restore --to "$work/restored" --s3-bucket bench --s3-prefix "state$round/" --s3-endpoint "$endpoint"
+      rm -rf "$work/restored" "$work/minio/bench/state$round"
+      awk -v r="$round" -v n="$bytes" -v a="$took_snapshot" -v b="$took_put" -v c="$took" -v d="$took_get" \
+        'BEGIN { printf "%-6d %22.0f %22.0f %22.0f %22.0f\n", r, n / a / 1e6, n / b / 1e6, n / c / 1e6, n / d / 1e6 }' | tee -a "$work/rates"
+    done
+    echo "$entries entries, $((bytes / 1000000)) MB in $count objects"
+    awk '{ print $2 / $3 }' "$work/rates" | median "snapshot to curl"
+    awk '{ print $4 / $5 }' "$work/rates" | median "restore to curl"
   esac
   case $parts in *2*)
-    prefix=$(awk 'NR == 1 { sub(/snapshots\/.*/, "", $1); print $1 }' "$work/objects")
-    begin=$(now)
-    "$tidemark" pitr sync --data-dir "$work/synced" $s3 >>"$work/log"
-    end=$(now)
-    rate "initial sync, tidemark" "$bytes" "$begin" "$end"
-    denokv_begin=$(now)
-    "$cache/denokv" --sqlite-path "$work/denokv.db" pitr sync --s3-bucket bench --s3-prefix "$prefix" --s3-endpoint "$endpoint" >"$work/denokv.log" 2>&1
-    denokv_end=$(now)
-    rate "initial sync, denokv" "$bytes" "$denokv_begin" "$denokv_end"
-    awk -v a="$begin" -v b="$end" -v c="$denokv_begin" -v d="$denokv_end" 'BEGIN { printf "denokv takes %.1f times as long\n", (d - c) / (b - a) }'
+    snapshot sync
+    timed "$tidemark" pitr sync --data-dir "$work/synced" --s3-bucket bench --s3-prefix statesync/ --s3-endpoint "$endpoint"
+    rate "initial sync, tidemark" "$bytes" "$took"
+    ours=$took
+    timed "$cache/denokv" --sqlite-path "$work/denokv.db" pitr sync --s3-bucket bench --s3-prefix "$prefix" --s3-endpoint "$endpoint"
+    rate "initial sync, denokv" "$bytes" "$took"
+    awk -v a="$ours" -v b="$took" 'BEGIN { printf "denokv takes %.1f times as long\n", b / a }'
   esac
 esac
 
@@ -157,10 +182,7 @@ case $parts in *3*)
     end_server
     awk -v r="$round" -v a="$alone" -v b="$backed" 'BEGIN { printf "%-6d %18.0f %18.0f %8.3f\n", r, a, b, b / a }' | tee -a "$work/costs"
   done
-  awk '{ print $4 }' "$work/costs" | sort -n | awk '
-    { value[NR] = $1 }
-    END { printf "with a backup to without, median of ratios: %.3f\n",
-          NR % 2 ? value[(NR + 1) / 2] : (value[NR / 2] + value[NR / 2 + 1]) / 2 }'
+  awk '{ print $4 }' "$work/costs" | median "with a backup to without"
 esac
 
 case $parts in *4*)

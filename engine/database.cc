@@ -65,6 +65,10 @@ class IngestImpl final : public Ingest, private IngestSource {
     return writer_.add(key, stamp, value);
   }
   Status begin_part() override { return writer_.begin_part(); }
+  Status seal() override { return writer_.seal(); }
+  Status append(std::unique_ptr<Ingest> behind) override {
+    return writer_.append(static_cast<IngestImpl&>(*behind).writer_);
+  }
 
   CommitOutcome publish(const CommitPoint& last) override {
     return publish([&](const CommitPoint&, const CommitPoint&) { return std::optional(last); });

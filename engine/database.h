@@ -99,8 +99,8 @@ struct IngestOptions {
 };
 
 // Segments being written for the second entrance: versions whose stamps were given elsewhere (restore,
-// replica, import, rewind) become part of a database all at once. One thread. Dropping it unpublished removes
-// what it wrote.
+// replica, import, rewind) become part of a database all at once. One thread, but several ingests may be
+// filled at a time. Dropping it unpublished removes what it wrote.
 class Ingest {
  public:
   virtual ~Ingest() = default;
@@ -109,6 +109,11 @@ class Ingest {
   // Begins another part, whose keys ascend from the start. None of its versions may be older than any of the
   // parts before, and each key has one.
   virtual Status begin_part() = 0;
+  // Completes what was added so far. Need not be called: append() and publish() do it, and wait for the disk.
+  virtual Status seal() = 0;
+  // All of another ingest of this database, begun with the same options, whose keys lie behind those here.
+  // kInvalidArgument if they do not, or one of the two has more than one part.
+  virtual Status append(std::unique_ptr<Ingest> behind) = 0;
 
   // Publishes. `last` becomes the head (at or above every stamp added). The outcome is as a commit's;
   // kInvalidArgument if a stamp is not above the head of that moment. Call one of the two once.

@@ -40,7 +40,7 @@ Result<std::unique_ptr<ChangeFileWriter>> ChangeFileWriter::create(FileSystem& f
 
 void ChangeFileWriter::finish_block() {
   ChangeBlockIndex entry{offset_, 0, block_.first_stamp(), block_.first_timestamp_ms()};
-  entry.size = seal_block(buffer_, block_.finish(), true, salt_, offset_);
+  entry.size = seal_block(buffer_, block_.finish(), &compressor_, salt_, offset_);
   offset_ += entry.size;
   index_.push_back(entry);
 }
@@ -67,7 +67,8 @@ Result<ChangeFileMeta> ChangeFileWriter::finish() {
   TM_CHECK(meta_.commits > 0);
   finish_block();
   const uint64_t index_offset = offset_;
-  const uint64_t index_size = seal_block(buffer_, encode_change_index(index_), true, salt_, index_offset);
+  const uint64_t index_size =
+      seal_block(buffer_, encode_change_index(index_), &compressor_, salt_, index_offset);
   buffer_ += encode_change_footer(index_offset, index_size, salt_);
   offset_ += index_size + kChangeFooterBytes;
   TM_TRY(file_->write_at(offset_ - buffer_.size(), buffer_));

@@ -13,6 +13,7 @@
 #include "engine/base/commit_point.h"
 #include "engine/base/status.h"
 #include "engine/format/change_record.h"
+#include "engine/format/segment_layout.h"
 #include "engine/io/file_system.h"
 
 namespace tidemark {
@@ -36,6 +37,7 @@ class ChangeFileWriter {
   const uint64_t salt_;
   ChangeFileMeta meta_;
   ChangeBlockBuilder block_;
+  BlockCompressor compressor_;
   std::vector<ChangeBlockIndex> index_;
   std::string buffer_;
   uint64_t offset_ = 0;  // of the end of buffer_

@@ -46,6 +46,13 @@ void IngestChanges::add(std::string_view key, Versionstamp stamp, bool tombstone
   all_ = Round();
 }
 
+void IngestChanges::append(const IngestChanges& behind) {
+  for (const Entry& entry : behind.all_.entries)
+    add(std::string_view(behind.all_.keys).substr(entry.offset, entry.size), entry.stamp, entry.tombstone);
+  overflown_ = overflown_ || behind.overflown_;
+  if (overflown_) all_ = Round();
+}
+
 Result<IngestChanges::Round> IngestChanges::read_round(VersionSet& versions,
                                                        const std::vector<SegmentMeta>& segments,
                                                        Versionstamp above, size_t memory_bytes) {

@@ -23,6 +23,8 @@ class IngestChanges {
   explicit IngestChanges(size_t memory_bytes = kMemoryBytes) : memory_bytes_(memory_bytes) {}
 
   void add(std::string_view key, Versionstamp stamp, bool tombstone);
+  // All that was added to `behind`, whose keys lie behind those here.
+  void append(const IngestChanges& behind);
   // Writes the file, whose bytes are durable afterwards: every stamp a commit, and `last` one too, all with
   // the timestamp of that. `segments`: all that was added, finished.
   Result<ChangeFileMeta> write(VersionSet& versions, uint64_t number,

@@ -35,6 +35,7 @@ Status IngestWriter::add(std::string_view key, Versionstamp stamp, std::optional
   // History of several parts would overlap within one run.
   if (parts_.size() > 1 && part.any && part.last_key == key)
     return fail(ErrorCode::kInvalidArgument, "only the first part of an ingest may hold older versions");
+  if (!part.any) part.first_key = key;
   part.any = any_entries_ = true;
   part.last_key = key;
   part.last_stamp = stamp;
@@ -46,12 +47,38 @@ Status IngestWriter::add(std::string_view key, Versionstamp stamp, std::optional
 }
 
 Status IngestWriter::begin_part() {
-  Part& part = *parts_.back();
-  if (!part.any) return {};
-  TM_TRY(part.live.finish());
-  TM_TRY(part.history.finish());
+  if (!parts_.back()->any) return {};
+  TM_TRY(seal());
   least_ = largest_;
   parts_.push_back(std::make_unique<Part>(versions_, options_));
+  return {};
+}
+
+Status IngestWriter::seal() {
+  TM_TRY(parts_.back()->live.finish());
+  return parts_.back()->history.finish();
+}
+
+Status IngestWriter::append(IngestWriter& behind) {
+  if (parts_.size() > 1 || behind.parts_.size() > 1)
+    return fail(ErrorCode::kInvalidArgument, "an ingest of several parts cannot be put together of others");
+  if (!behind.any_entries_) return {};
+  Part& part = *parts_.back();
+  Part& other = *behind.parts_.back();
+  if (part.any && part.last_key >= other.first_key)
+    return fail(ErrorCode::kInvalidArgument, "entries to ingest are out of order");
+  TM_TRY(seal());
+  TM_TRY(behind.seal());
+  // As add() does it.
+  if (starts_history_ && behind.largest_ > largest_) changes_ = IngestChanges();
+  if (!starts_history_ || behind.largest_ >= largest_) changes_.append(behind.changes_);
+  largest_ = std::max(largest_, behind.largest_);
+  if (!part.any) part.first_key = other.first_key;
+  part.any = any_entries_ = true;
+  part.last_key = other.last_key;
+  part.last_stamp = other.last_stamp;
+  part.live.append(other.live);
+  part.history.append(other.history);
   return {};
 }
 

@@ -27,7 +27,11 @@ class IngestWriter {
   // unless each key has one version, none older than any of the parts before.
   Status add(std::string_view key, Versionstamp stamp, std::optional<std::string_view> value);
   Status begin_part();
-  bool empty() const { return !any_entries_; }
+  // Completes the files of what was added so far, durably.
+  Status seal();
+  // Takes over all that `behind` holds, which begins behind the last key of this one: kInvalidArgument
+  // otherwise. Both have one part. REQUIRES: the other was made with the same arguments.
+  Status append(IngestWriter& behind);
   // Completes the files; they and their folder entries are durable afterwards. kInvalidArgument if there is
   // nothing, or a stamp above `last`.
   Result<WalIngest> finish(const CommitPoint& last);
@@ -41,6 +45,7 @@ class IngestWriter {
     OutputFiles live;
     OutputFiles history;
     VersionSplitter splitter;
+    std::string first_key;
     std::string last_key;
     Versionstamp last_stamp;
     bool any = false;

@@ -40,6 +40,13 @@ Status OutputFiles::add(std::string_view key, Versionstamp stamp, Versionstamp s
   return writer_->add(key, stamp, superseded, tombstone, value);
 }
 
+void OutputFiles::append(OutputFiles& behind) {
+  files_.insert(files_.end(), behind.files_.begin(), behind.files_.end());
+  created_.insert(created_.end(), behind.created_.begin(), behind.created_.end());
+  behind.files_.clear();
+  behind.created_.clear();
+}
+
 Status OutputFiles::finish() {
   return writer_ == nullptr ? Status() : finish_file();
 }

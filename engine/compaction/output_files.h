@@ -26,6 +26,8 @@ class OutputFiles {
              std::string_view value);
   // Completes the last file. The bytes of all are durable afterwards; the folder is not synced.
   Status finish();
+  // Takes over the files of another one. REQUIRES: finish() was called for both.
+  void append(OutputFiles& behind);
   const std::vector<SegmentMeta>& files() const { return files_; }
   // The files belong to the database now.
   void release() { created_.clear(); }

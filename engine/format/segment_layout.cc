@@ -21,6 +21,9 @@ enum Codec : uint8_t { kPlain = 0, kLz4 = 1 };  // stored; do not change
 // LZ4 cannot expand by more; a larger claim is damage.
 constexpr uint64_t kMaxLz4Ratio = 256;
 
+constexpr uint32_t kMaxAccelerationLog = 4;
+constexpr uint32_t kMissesPerCloseLook = 32;
+
 std::unexpected<Error> corrupt(const char* what) {
   return fail(ErrorCode::kCorruption, what);
 }
@@ -58,24 +61,32 @@ Result<SegmentHeader> decode_segment_header(std::string_view bytes) {
   return SegmentHeader{static_cast<SegmentKind>(kind), load_le64(bytes.data() + 16)};
 }
 
-uint64_t seal_block(std::string& out, std::string_view raw, bool compress, uint64_t salt, uint64_t offset) {
+bool BlockCompressor::append(std::string& out, std::string_view raw) {
+  if (raw.size() > LZ4_MAX_INPUT_SIZE) return false;
+  // Looking closely costs several times what skimming does. What is at all likely to get smaller shows even
+  // then, and now and then a block is looked at closely all the same.
+  const uint32_t step = misses_ % kMissesPerCloseLook;
+  const int acceleration = step < kMaxAccelerationLog ? 1 << step : 1 << kMaxAccelerationLog;
   const size_t begin = out.size();
-  Codec codec = kPlain;
-  if (compress && raw.size() <= LZ4_MAX_INPUT_SIZE) {
-    const int bound = LZ4_compressBound(static_cast<int>(raw.size()));
-    out.resize(begin + 4 + static_cast<size_t>(bound));
-    store_le32(out.data() + begin, static_cast<uint32_t>(raw.size()));
+  const int bound = LZ4_compressBound(static_cast<int>(raw.size()));
+  bool worth = false;
+  out.resize_and_overwrite(begin + 4 + static_cast<size_t>(bound), [&](char* bytes, size_t) {
+    store_le32(bytes + begin, static_cast<uint32_t>(raw.size()));
     const int packed =
-        LZ4_compress_default(raw.data(), out.data() + begin + 4, static_cast<int>(raw.size()), bound);
-    if (packed > 0 && static_cast<size_t>(packed) + 4 <= raw.size() - raw.size() / 8) {
-      codec = kLz4;
-      out.resize(begin + 4 + static_cast<size_t>(packed));
-    } else {
-      out.resize(begin);
-    }
-  }
-  if (codec == kPlain) out.append(raw);
-  out.push_back(static_cast<char>(codec));
+        LZ4_compress_fast(raw.data(), bytes + begin + 4, static_cast<int>(raw.size()), bound, acceleration);
+    worth = packed > 0 && static_cast<size_t>(packed) + 4 <= raw.size() - raw.size() / 8;
+    return worth ? begin + 4 + static_cast<size_t>(packed) : begin;
+  });
+  misses_ = worth ? 0 : misses_ + 1;
+  return worth;
+}
+
+uint64_t seal_block(std::string& out, std::string_view raw, BlockCompressor* compressor, uint64_t salt,
+                    uint64_t offset) {
+  const size_t begin = out.size();
+  const bool compressed = compressor != nullptr && compressor->append(out, raw);
+  if (!compressed) out.append(raw);
+  out.push_back(static_cast<char>(compressed ? kLz4 : kPlain));
   put_le64(out, xxh3(std::string_view(out).substr(begin), salt ^ offset));
   return out.size() - begin;
 }

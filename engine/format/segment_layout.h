@@ -30,9 +30,20 @@ struct BlockPlace {
   uint64_t size = 0;  // trailer included
 };
 
-// Appends `raw` to `out` as it stands in a file at `offset`: compressed if asked for and worth it, then codec
-// and checksum. Returns the bytes appended.
-uint64_t seal_block(std::string& out, std::string_view raw, bool compress, uint64_t salt, uint64_t offset);
+// Of the blocks of one file, one after the other. Where they do not get smaller it soon only skims them.
+class BlockCompressor {
+ public:
+  // Appends the compressed form, if it is worth having; otherwise false, and `out` is as before.
+  bool append(std::string& out, std::string_view raw);
+
+ private:
+  uint32_t misses_ = 0;  // since the last block that got smaller
+};
+
+// Appends `raw` to `out` as it stands in a file at `offset`: compressed if that is asked for (not null) and
+// worth it, then codec and checksum. Returns the bytes appended.
+uint64_t seal_block(std::string& out, std::string_view raw, BlockCompressor* compressor, uint64_t salt,
+                    uint64_t offset);
 // The raw bytes again. kCorruption (no file in the message) if they do not match their checksum.
 Result<std::string> unseal_block(std::string_view sealed, uint64_t salt, uint64_t offset);
 

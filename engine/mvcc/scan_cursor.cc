@@ -44,7 +44,8 @@ void ScanCursor::add_run(const SortedRun& run, bool history, Versionstamp at) {
     chosen.push_back(run[i]);
   }
   if (chosen.empty()) return;
-  SegmentReadOptions options;
+  SegmentReadOptions options =
+      options_.once_through ? SegmentReadOptions::once_through() : SegmentReadOptions();
   options.memory_only = options_.memory_only;
   sources_.push_back({std::make_unique<RunIterator>(std::move(chosen), options), at});
 }

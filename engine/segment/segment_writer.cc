@@ -55,8 +55,8 @@ Status SegmentWriter::add(std::string_view key, Versionstamp stamp, Versionstamp
   return {};
 }
 
-BlockPlace SegmentWriter::put_block(std::string_view raw, bool compress) {
-  const uint64_t size = seal_block(buffer_, raw, compress, salt_, offset_);
+BlockPlace SegmentWriter::put_block(std::string_view raw, BlockCompressor* compressor) {
+  const uint64_t size = seal_block(buffer_, raw, compressor, salt_, offset_);
   const BlockPlace place{offset_, size};
   offset_ += size;
   return place;
@@ -65,7 +65,7 @@ BlockPlace SegmentWriter::put_block(std::string_view raw, bool compress) {
 Status SegmentWriter::finish_block() {
   const std::string key(block_.last_key());
   const Versionstamp stamp = block_.last_stamp();
-  const BlockPlace place = put_block(block_.finish(), options_.compression);
+  const BlockPlace place = put_block(block_.finish(), compressor());
   index_.add(key, stamp, place.size);
   return buffer_.size() < kWriteBytes ? Status() : write_out();
 }
@@ -85,11 +85,11 @@ Result<SegmentMeta> SegmentWriter::finish() {
   meta_.largest_key = last_key_;
   SegmentFooter footer;
   if (const std::string filter = build_filter(hashes_, options_.filter_bits_per_key); !filter.empty())
-    footer.filter = put_block(filter, false);
-  footer.index = put_block(index_.finish(), options_.compression);
+    footer.filter = put_block(filter, nullptr);
+  footer.index = put_block(index_.finish(), compressor());
   std::string properties;
   put_segment_meta(properties, meta_);  // file_bytes still 0: not known before it is written
-  footer.properties = put_block(properties, false);
+  footer.properties = put_block(properties, nullptr);
   buffer_ += encode_segment_footer(footer, salt_);
   offset_ += kSegmentFooterBytes;
   TM_TRY(file_->write_at(offset_ - buffer_.size(), buffer_));

@@ -42,7 +42,8 @@ class SegmentWriter {
   SegmentWriter(std::unique_ptr<File> file, uint64_t number, SegmentKind kind, uint64_t salt,
                 const SegmentWriterOptions& options);
   Status finish_block();
-  BlockPlace put_block(std::string_view raw, bool compress);
+  BlockPlace put_block(std::string_view raw, BlockCompressor* compressor);
+  BlockCompressor* compressor() { return options_.compression ? &compressor_ : nullptr; }
   Status write_out();
 
   const std::unique_ptr<File> file_;
@@ -50,6 +51,7 @@ class SegmentWriter {
   const SegmentWriterOptions options_;
   SegmentMeta meta_;
   BlockBuilder block_;
+  BlockCompressor compressor_;
   SegmentIndexBuilder index_;
   std::vector<uint64_t> hashes_;
   std::string last_key_;

@@ -9,6 +9,7 @@
 
 #include "engine/base/time_text.h"
 #include "engine/io/remove_folder.h"
+#include "server/backup/object_fetch.h"
 #include "server/backup/replay.h"
 #include "server/backup/snapshot_object.h"
 #include "server/kv/keyspace.h"
@@ -32,20 +33,19 @@ bool is_beyond(const CommitPoint& commit, const std::optional<kv::MomentName>& u
   return commit.timestamp_ms > std::get<kv::TimeMs>(*until).ms;
 }
 
-Status put_all(Database& database, const std::vector<SnapshotEntry>& entries) {
-  for (size_t begin = 0; begin < entries.size();) {
-    size_t end = begin;
-    for (uint64_t bytes = 0; end < entries.size() && bytes < kScratchCommitBytes; ++end)
-      bytes += entries[end].key.size() + entries[end].value.size();
+Status put_all(Database& database, SnapshotRangeReader& range) {
+  for (bool more = true; more;) {
     const CommitOutcome outcome = commit(database, [&](Transaction& t) -> Result<CommitRequest::Decision> {
-      for (size_t i = begin; i < end; ++i) {
-        const auto stamp = entries[i].stamp.bytes();
-        t.put(entries[i].key, std::string(stamp.data(), stamp.size()) + entries[i].value);
+      for (uint64_t bytes = 0; bytes < kScratchCommitBytes;) {
+        TM_ASSIGN(more, range.next());
+        if (!more) break;
+        const auto stamp = range.stamp().bytes();
+        t.put(range.key(), std::string(stamp.data(), stamp.size()).append(range.value()));
+        bytes += range.key().size() + range.value().size();
       }
       return CommitRequest::Decision::kCommit;
     });
     TM_TRY(outcome.status);
-    begin = end;
   }
   return {};
 }
@@ -178,32 +178,28 @@ Result<bool> Follower::load_ordered(const std::string& generation, const std::ve
     return fail(ErrorCode::kCorruption, "the snapshot in " + source_.generation_prefix(generation) + " has " +
                                             std::to_string(ranges.size()) + " objects, and should have " +
                                             std::to_string(known->ranges));
-  ObjectFetch fetch(engine_.executor(), source_.store(), ranges,
-                    {&engine_.file_system(), options_.scratch_folder, known != nullptr});
-  const std::unique_ptr<Ingest> ingest = database_.begin_ingest({.starts_history = true});
+  SnapshotLoad load(engine_, database_, source_.store(), ranges,
+                    {.indexed = known != nullptr,
+                     .stretch_bytes = options_.stretch_bytes,
+                     .kept = KeptObjects(engine_.file_system(), options_.scratch_folder, known != nullptr),
+                     .progress = [this](uint64_t objects, uint64_t bytes) {
+                       progress_.objects = objects;
+                       progress_.bytes = bytes;
+                       report();
+                     }});
+  const std::unique_ptr<Ingest> whole = database_.begin_ingest({.starts_history = true});
   CommitPoint version{known != nullptr ? known->snapshot : Versionstamp(), 0};
-  bool first = true;
-  for (;;) {
-    TM_ASSIGN(const auto fetched, fetch.next());
-    if (!fetched && !first) break;
-    SnapshotRange range;
-    if (fetched) {
-      TM_ASSIGN(range, parse_snapshot_range(fetched->info.key, fetched->bytes, known != nullptr));
-      if (!range.version) return false;
-      if (!first && range.version != version)
-        return fail(ErrorCode::kCorruption,
-                    fetched->info.key + " is of another snapshot than those before it");
-      version = *range.version;
-    }
-    if (std::exchange(first, false) && version.stamp != Versionstamp::min())
-      TM_TRY(ingest->add(mark_key(), version.stamp, mark_value(mark_.log_key)));
-    for (const SnapshotEntry& entry : range.entries) TM_TRY(ingest->add(entry.key, entry.stamp, entry.value));
-    if (!fetched) break;
-    ++progress_.objects;
-    progress_.bytes += fetched->bytes.size();
-    report();
+  for (bool first = true;; first = false) {
+    TM_ASSIGN(std::unique_ptr<Ingest> stretch, load.next());
+    if (!ranges.empty() && !load.version()) return false;
+    version = load.version().value_or(version);
+    if (first && version.stamp != Versionstamp::min())
+      TM_TRY(whole->add(mark_key(), version.stamp, mark_value(mark_.log_key)));
+    if (stretch == nullptr) break;
+    if (const Status appended = whole->append(std::move(stretch)); !appended)
+      return fail_within("the snapshot in " + source_.generation_prefix(generation), appended.error());
   }
-  TM_TRY(publish(*ingest, version).status);
+  TM_TRY(publish(*whole, version).status);
   return true;
 }
 
@@ -217,12 +213,13 @@ Status Follower::load_any(const std::string& generation, const std::vector<Objec
   scratch_options.durability = Durability::kUnsynced;
   TM_ASSIGN(std::unique_ptr<Database> scratch, Database::open(engine_, folder, scratch_options));
   progress_.objects = progress_.bytes = 0;
-  ObjectFetch fetch(engine_.executor(), source_.store(), ranges, {&files, options_.scratch_folder});
+  ObjectFetch fetch(engine_.executor(), source_.store(), ranges,
+                    KeptObjects(files, options_.scratch_folder, false));
   for (;;) {
     TM_ASSIGN(const auto fetched, fetch.next());
     if (!fetched) break;
-    TM_ASSIGN(const SnapshotRange range, parse_snapshot_range(fetched->info.key, fetched->bytes, false));
-    TM_TRY(put_all(*scratch, range.entries));
+    TM_ASSIGN(const auto range, SnapshotRangeReader::open(fetched->info.key, fetched->bytes, false));
+    TM_TRY(put_all(*scratch, *range));
     ++progress_.objects;
     progress_.bytes += fetched->bytes.size();
     report();

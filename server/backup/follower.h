@@ -10,7 +10,7 @@
 #include "engine/base/log.h"
 #include "engine/database.h"
 #include "server/backup/log_object.h"
-#include "server/backup/object_fetch.h"
+#include "server/backup/snapshot_load.h"
 #include "server/backup/source.h"
 #include "server/kv/moment.h"
 
@@ -29,6 +29,8 @@ struct FollowProgress {
 struct FollowerOptions {
   // For what does not fit in memory, and for what need not be read twice; exists, and is the follower's own.
   std::string scratch_folder;
+  // Of one of our snapshots so much is made into segments by each thread at a time, in bytes of objects.
+  uint64_t stretch_bytes = SnapshotLoad::kStretchBytes;
   std::function<void(const FollowProgress&)> progress;  // may be empty
   // What has become head in the database; may be empty.
   std::function<void(const std::vector<ReplayCommit>&)> applied;

@@ -131,17 +131,15 @@ Result<LogObject> LogObjectWriter::finish() {
   return out;
 }
 
-Result<std::string> stored_value(int encoding, int64_t expire_at_ms, std::string_view data) {
+Status append_checked_value(std::string& out, int encoding, int64_t expire_at_ms, std::string_view data) {
   if (encoding < static_cast<int>(kv::Encoding::kV8) || encoding > static_cast<int>(kv::Encoding::kBytes))
     return fail(ErrorCode::kCorruption,
                 "a value has the encoding " + std::to_string(encoding) + ", which is unknown");
-  kv::StoredValue value{static_cast<kv::Encoding>(encoding), std::max<int64_t>(expire_at_ms, 0), data};
+  const kv::StoredValue value{static_cast<kv::Encoding>(encoding), std::max<int64_t>(expire_at_ms, 0), data};
   if (value.encoding == kv::Encoding::kLe64 && data.size() != kv::kLe64Bytes)
     return fail(ErrorCode::kCorruption, "a KvU64 has " + std::to_string(data.size()) + " bytes");
-  std::string out;
-  out.reserve(data.size() + 9);
   kv::append_stored_value(out, value);
-  return out;
+  return {};
 }
 
 Result<Versionstamp> log_object_after(std::string_view bytes) {
@@ -167,7 +165,9 @@ Status LogReplay::add_entry(pb::BackupReplicationLogEntry& entry, int64_t timest
     open_->writes.push_back({std::move(key), std::nullopt});
   } else {
     const auto expire_at_ms = static_cast<int64_t>(entry.expire_at_ms());
-    TM_ASSIGN(std::string value, stored_value(entry.value_encoding(), expire_at_ms, entry.value()));
+    std::string value;
+    value.reserve(entry.value().size() + kv::kMaxStoredHeaderBytes);
+    TM_TRY(append_checked_value(value, entry.value_encoding(), expire_at_ms, entry.value()));
     if (expire_at_ms > 0)
       open_->writes.push_back({kv::expiry_key_from(expire_at_ms).append(user_key), std::string()});
     open_->writes.push_back({std::move(key), std::move(value)});

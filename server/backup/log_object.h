@@ -120,7 +120,7 @@ inline constexpr size_t kMaxUserKeyBytes = 2048 + 22;
 std::string stamp_bytes(Versionstamp stamp);
 // kCorruption (without a name in the message) if it is none.
 Result<Versionstamp> parse_stamp(std::string_view bytes);
-// kCorruption (without a name in the message) if an entry's value makes none.
-Result<std::string> stored_value(int encoding, int64_t expire_at_ms, std::string_view data);
+// Appends the stored form of an entry's value. kCorruption (without a name in the message) if it makes none.
+Status append_checked_value(std::string& out, int encoding, int64_t expire_at_ms, std::string_view data);
 
 }  // namespace tidemark::backup

@@ -1,20 +1,10 @@
 #include "server/backup/object_fetch.h"
 
-#include <algorithm>
-
-#include "server/backup/sealed_object.h"
-
 namespace tidemark::backup {
-namespace {
-
-// Of what may have grown since it was listed.
-constexpr uint64_t kSlackBytes = 4096;
-
-}  // namespace
 
 ObjectFetch::ObjectFetch(Executor& executor, ObjectStore& store, std::vector<ObjectInfo> objects,
-                         FetchCache cache)
-    : executor_(executor), store_(store), objects_(std::move(objects)), cache_(std::move(cache)) {
+                         KeptObjects kept)
+    : executor_(executor), store_(store), objects_(std::move(objects)), kept_(std::move(kept)) {
   MutexLock lock(mutex_);
   start();
 }
@@ -63,37 +53,16 @@ Result<std::optional<ObjectFetch::Fetched>> ObjectFetch::next() {
   return Fetched{info, std::move(bytes)};
 }
 
-std::string ObjectFetch::cached_path(const ObjectInfo& object) const {
-  std::string name = object.key;
-  std::ranges::replace(name, '/', '_');
-  return cache_.folder + "/" + name;
-}
-
-Status ObjectFetch::keep(const std::string& path, const std::string& bytes) {
-  if (!cache_.sealed) return write_file_atomically(*cache_.files, path, bytes);
-  const std::string part = path + ".part";
-  {
-    TM_ASSIGN(const auto file, cache_.files->open(part, OpenMode::kCreate));
-    TM_TRY(file->write_at(0, bytes));
-  }
-  return cache_.files->rename(part, path);
-}
-
 bool ObjectFetch::reader_waits() {
   MutexLock lock(mutex_);
   return waiting_;
 }
 
 Result<std::string> ObjectFetch::read(const ObjectInfo& object) {
-  if (cache_.files != nullptr) {
-    TM_ASSIGN(const bool kept, cache_.files->exists(cached_path(object)));
-    if (kept) {
-      TM_ASSIGN(std::string bytes, read_file(*cache_.files, cached_path(object), object.size));
-      if (bytes.size() == object.size && (!cache_.sealed || check_seal(bytes))) return bytes;
-    }
-  }
+  TM_ASSIGN(std::optional<std::string> kept, kept_.find(object));
+  if (kept) return std::move(*kept);
   TM_ASSIGN(Object read, store_.get(object.key, object.size + kSlackBytes));
-  if (cache_.files != nullptr && reader_waits()) TM_TRY(keep(cached_path(object), read.bytes));
+  if (reader_waits()) TM_TRY(kept_.keep(object, read.bytes));
   return std::move(read.bytes);
 }
 

@@ -9,30 +9,24 @@
 
 #include "engine/base/status.h"
 #include "engine/io/executor.h"
-#include "engine/io/file_system.h"
 #include "engine/io/sync.h"
+#include "server/backup/kept_objects.h"
 #include "server/backup/object_store.h"
 
 namespace tidemark::backup {
 
-// Keeps what was read in a folder, so that it need not be read again after an interruption: but only while
-// the store is what is waited for. Where it is faster than the reader, keeping would make that slower still.
-struct FetchCache {
-  FileSystem* files = nullptr;  // null: nothing is kept
-  std::string folder;           // exists
-  // The objects end in a checksum (sealed_object.h): what a power loss left of a file is found by that, so
-  // that they need not be synced.
-  bool sealed = false;
-};
-
 // One thread.
 class ObjectFetch {
  public:
+  // A list's size may be of before an object was written to once more.
+  static constexpr uint64_t kSlackBytes = 4096;
   static constexpr uint64_t kAheadBytes = uint64_t{64} << 20;
   static constexpr size_t kAheadObjects = 16;
 
-  // Reads these, in this order; `objects` as a list gave them.
-  ObjectFetch(Executor& executor, ObjectStore& store, std::vector<ObjectInfo> objects, FetchCache cache = {});
+  // Reads these, in this order; `objects` as a list gave them. What was kept is not read again, and what is
+  // read is kept while the store is what is waited for: where it is faster than the reader, keeping would
+  // make that slower still.
+  ObjectFetch(Executor& executor, ObjectStore& store, std::vector<ObjectInfo> objects, KeptObjects kept = {});
   // Waits for what is under way.
   ~ObjectFetch();
 
@@ -53,13 +47,11 @@ class ObjectFetch {
   void start() TM_REQUIRES(mutex_);
   Result<std::string> read(const ObjectInfo& object);
   bool reader_waits();
-  Status keep(const std::string& path, const std::string& bytes);
-  std::string cached_path(const ObjectInfo& object) const;
 
   Executor& executor_;
   ObjectStore& store_;
   const std::vector<ObjectInfo> objects_;
-  const FetchCache cache_;
+  const KeptObjects kept_;
 
   Mutex mutex_;
   CondVar changed_;

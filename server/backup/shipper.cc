@@ -14,7 +14,6 @@
 #include "engine/io/entropy.h"
 #include "server/backup/log_object.h"
 #include "server/backup/prune.h"
-#include "server/backup/source.h"
 
 namespace tidemark::backup {
 namespace {
@@ -234,18 +233,8 @@ Status Shipper::fence(const Index& theirs) {
                                         ": this one does not");
 }
 
-Result<std::vector<LogName>> Shipper::log_objects(uint64_t from, int keys) {
-  const std::string folder = generation_prefix() + std::string(kLogFolder);
-  TM_ASSIGN(const ObjectPage page, store_->list(folder, generation_prefix() + log_start(from), keys));
-  std::vector<LogName> names;
-  for (const ObjectInfo& object : page.objects) {
-    const auto name = parse_log_name(std::string_view(object.key).substr(folder.size()));
-    if (!name)
-      return fail(ErrorCode::kConflict,
-                  store_->describe() + "/" + object.key + " is no object of a backup: remove it");
-    names.push_back(*name);
-  }
-  return names;
+Result<std::vector<NamedLogObject>> Shipper::log_objects(uint64_t from, int keys) {
+  return list_log(*store_, generation_prefix(), generation_prefix() + log_start(from), keys);
 }
 
 // Log objects are numbered, so the highest number is found by doubling, then halving. From there backwards:
@@ -253,9 +242,9 @@ Result<std::vector<LogName>> Shipper::log_objects(uint64_t from, int keys) {
 Result<Shipper::LogEnd> Shipper::end_of_log() {
   LogEnd end;
   const auto try_from = [&](uint64_t from) -> Result<bool> {
-    TM_ASSIGN(const std::vector<LogName> names, log_objects(from, 1));
-    if (!names.empty()) end.number = names.front().sequence;
-    return !names.empty();
+    TM_ASSIGN(const auto objects, log_objects(from, 1));
+    if (!objects.empty()) end.number = objects.front().name.sequence;
+    return !objects.empty();
   };
   uint64_t step = 1;
   TM_ASSIGN(bool found, try_from(1));
@@ -264,11 +253,11 @@ Result<Shipper::LogEnd> Shipper::end_of_log() {
   }
   for (; end.number > 0 && step > 0; step /= 2) TM_TRY(try_from(end.number + step));
   for (uint64_t number = end.number; number > 0; --number) {
-    TM_ASSIGN(std::vector<LogName> names, log_objects(number, kKeysPerList));
-    std::erase_if(names, [&](const LogName& name) { return name.sequence != number; });
-    std::ranges::sort(names, std::greater(), &LogName::last);
-    for (const LogName& name : names) {
-      const std::string key = generation_prefix() + format_name(name);
+    TM_ASSIGN(auto objects, log_objects(number, kKeysPerList));
+    std::erase_if(objects, [&](const NamedLogObject& object) { return object.name.sequence != number; });
+    std::ranges::sort(objects, std::greater(), [](const NamedLogObject& object) { return object.name.last; });
+    for (const auto& [info, name] : objects) {
+      const std::string& key = info.key;
       TM_ASSIGN(const Object object, store_->get(key, kMaxObjectBytes));
       const Result<Versionstamp> after = log_object_after(object.bytes);
       LogReplay replay({after.value_or(Versionstamp()), 0}, index_.generations.back().sessions);

@@ -19,6 +19,7 @@
 #include "server/backup/object_names.h"
 #include "server/backup/object_store.h"
 #include "server/backup/snapshot_upload.h"
+#include "server/backup/source.h"
 
 namespace tidemark::backup {
 
@@ -97,7 +98,7 @@ class Shipper {
   };
   Result<LogEnd> end_of_log();
   // Objects with this number or a higher one, in their order, at most so many.
-  Result<std::vector<LogName>> log_objects(uint64_t from, int keys);
+  Result<std::vector<NamedLogObject>> log_objects(uint64_t from, int keys);
   Status begin_generation(Database& database, const std::string& reason, bool continues);
   Status start_snapshot(Database& database);
   void drop_snapshot();

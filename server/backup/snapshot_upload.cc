@@ -21,6 +21,20 @@ kv::KeyRange backed_up_keys() {
   return {std::string(1, kv::kExpiryPrefix), kv::part_range(kv::kUserPrefix).end};
 }
 
+// Of one of the snapshot at `version`; nothing if it is none, or empty.
+std::optional<std::string> last_key_of(const std::string& name, std::string_view bytes,
+                                       const CommitPoint& version) {
+  const auto range = SnapshotRangeReader::open(name, bytes, true);
+  if (!range || (*range)->version() != version) return std::nullopt;
+  std::optional<std::string> key;
+  for (;;) {
+    const Result<bool> more = (*range)->next();
+    if (!more) return std::nullopt;
+    if (!*more) return key;
+    key = (*range)->key();
+  }
+}
+
 }  // namespace
 
 SnapshotUpload::SnapshotUpload(const Database& database, std::shared_ptr<Snapshot> snapshot,
@@ -58,9 +72,9 @@ Status SnapshotUpload::resume() {
     // Where it ends is told by what it holds.
     const std::string key = prefix_ + format_name(SnapshotName{kSequence, next_ - 1});
     TM_ASSIGN(const Object object, store_.get(key, kMaxRangeBytes));
-    const auto range = parse_snapshot_range(key, object.bytes, true);
-    if (range && !range->entries.empty() && range->version == version())
-      left.start = range->entries.back().key + '\0';
+    const auto last_key = last_key_of(key, object.bytes, version());
+    if (last_key)
+      left.start = *last_key + '\0';
     else
       next_ = 0;
   }
@@ -70,7 +84,7 @@ Status SnapshotUpload::resume() {
 
 Result<std::optional<std::string>> SnapshotUpload::read_range(uint64_t& number) {
   if (ended_ || failed_) return std::nullopt;
-  SnapshotRangeWriter writer(version());
+  SnapshotRangeWriter writer(version(), object_bytes_);
   uint64_t entries = 0;
   while (writer.bytes() < object_bytes_) {
     TM_ASSIGN(const bool more, scan_->next());

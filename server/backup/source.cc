@@ -7,7 +7,7 @@ constexpr int kKeysPerList = 1000;
 
 std::unexpected<Error> foreign(const ObjectStore& store, const std::string& key) {
   return fail(ErrorCode::kConflict,
-              store.describe() + "/" + key + " is no object of a backup: nothing is read where one is");
+              store.describe() + "/" + key + " is no object of a backup: remove it");
 }
 
 }  // namespace
@@ -73,12 +73,17 @@ Result<std::optional<Versionstamp>> Source::differential(std::string_view id) co
 }
 
 Result<std::vector<NamedLogObject>> Source::log(std::string_view id, std::string_view start_after) const {
-  const std::string folder = generation_prefix(id) + std::string(kLogFolder);
-  TM_ASSIGN(const ObjectPage page, store_->list(folder, start_after, kKeysPerList));
+  return list_log(*store_, generation_prefix(id), start_after, kKeysPerList);
+}
+
+Result<std::vector<NamedLogObject>> list_log(ObjectStore& store, const std::string& generation_prefix,
+                                             std::string_view start_after, int keys) {
+  const std::string folder = generation_prefix + std::string(kLogFolder);
+  TM_ASSIGN(const ObjectPage page, store.list(folder, start_after, keys));
   std::vector<NamedLogObject> out;
   for (const ObjectInfo& object : page.objects) {
     const auto name = parse_log_name(std::string_view(object.key).substr(folder.size()));
-    if (!name) return foreign(*store_, object.key);
+    if (!name) return foreign(store, object.key);
     out.push_back({object, *name});
   }
   return out;

@@ -23,6 +23,11 @@ struct NamedLogObject {
   LogName name;
 };
 
+// At most so many objects of a generation's log, the first ones behind `start_after` (a whole key, or empty).
+// kConflict if there is an object that is none.
+Result<std::vector<NamedLogObject>> list_log(ObjectStore& store, const std::string& generation_prefix,
+                                             std::string_view start_after, int keys);
+
 // One thread at a time.
 class Source {
  public:

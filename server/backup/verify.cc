@@ -86,21 +86,35 @@ class Verifier {
     }
     std::string last_key;
     return fetch(ranges, [&](const ObjectInfo& info, const std::string& bytes) -> Status {
-      ++out_.snapshot_objects;
-      const auto range = parse_snapshot_range(info.key, bytes, source_.index().has_value());
-      if (!range) return problem(range.error().message), Status();
-      out_.entries += range->entries.size();
-      if (!range->version || range->version->stamp != generation.snapshot)
+      const auto range = open_range(info, bytes);
+      if (range == nullptr) return {};
+      if (!range->version() || range->version()->stamp != generation.snapshot)
         problem(info.key + ": it is of another snapshot");
       else
-        version = *range->version;
-      for (const SnapshotEntry& entry : range->entries) {
-        const bool good = entry.key > last_key && entry.stamp <= generation.snapshot;
+        version = *range->version();
+      while (next_entry(*range)) {
+        const bool good = range->key() > last_key && range->stamp() <= generation.snapshot;
         if (!good) return problem(info.key + ": its entries are not in order"), Status();
-        last_key = entry.key;
+        last_key = range->key();
       }
       return {};
     });
+  }
+
+  // Null, and a problem, if it is none.
+  std::unique_ptr<SnapshotRangeReader> open_range(const ObjectInfo& info, const std::string& bytes) {
+    ++out_.snapshot_objects;
+    auto range = SnapshotRangeReader::open(info.key, bytes, source_.index().has_value());
+    if (range) return std::move(*range);
+    problem(range.error().message);
+    return nullptr;
+  }
+  bool next_entry(SnapshotRangeReader& range) {
+    const Result<bool> more = range.next();
+    if (!more) problem(more.error().message);
+    if (!more || !*more) return false;
+    ++out_.entries;
+    return true;
   }
 
   // `sessions`: of whom the log is; nothing: it is none of ours.
@@ -156,10 +170,9 @@ class Verifier {
       problem("there is no object " + std::string(kDifferential) + ": the snapshot is not complete");
     TM_ASSIGN(const std::vector<ObjectInfo> ranges, source_.snapshot(""));
     TM_TRY(fetch(ranges, [&](const ObjectInfo& info, const std::string& bytes) -> Status {
-      ++out_.snapshot_objects;
-      const auto range = parse_snapshot_range(info.key, bytes, source_.index().has_value());
-      if (!range) return problem(range.error().message), Status();
-      out_.entries += range->entries.size();
+      const auto range = open_range(info, bytes);
+      while (range != nullptr && next_entry(*range)) {
+      }
       return {};
     }));
     TM_TRY(check_log("", {}, std::nullopt));

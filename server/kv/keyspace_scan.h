@@ -1,4 +1,4 @@
-// Walks keys of a database at one moment, however long that takes.
+// Walks many keys of a database at one moment, however long that takes. Leaves the block cache to others.
 #pragma once
 
 #include <memory>
@@ -24,7 +24,8 @@ class KeyspaceScan {
     if (cursor_ == nullptr || ++walked_ % kEntriesPerCursor == 0) {
       if (cursor_ != nullptr) left_.start = std::string(cursor_->key()) + '\0';
       cursor_.reset();
-      cursor_ = database_.read(snapshot_)->scan({.start = left_.start, .end = left_.end});
+      cursor_ =
+          database_.read(snapshot_)->scan({.start = left_.start, .end = left_.end}, {.once_through = true});
     }
     return cursor_->next();
   }

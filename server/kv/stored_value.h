@@ -27,6 +27,9 @@ struct StoredValue {
   bool expired_at(int64_t now_ms) const { return expire_at_ms != 0 && expire_at_ms <= now_ms; }
 };
 
+// What append_stored_value() puts before the data, at most.
+inline constexpr size_t kMaxStoredHeaderBytes = 9;
+
 // Appends the stored form. REQUIRES: expire_at_ms >= 0.
 void append_stored_value(std::string& out, const StoredValue& value);
 

@@ -51,6 +51,7 @@ sim::Loss any_loss(Random& random) {
 backup::FollowerOptions follower_options() {
   backup::FollowerOptions options;
   options.scratch_folder = kScratchDir;
+  options.stretch_bytes = 2000;
   return options;
 }
 

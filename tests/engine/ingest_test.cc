@@ -1,4 +1,5 @@
 // The second entrance: finished segments with stamps given from outside.
+#include <set>
 #include <thread>
 
 #include "tests/engine/watched_database.h"
@@ -164,6 +165,84 @@ TEST_F(IngestTest, starts_the_history_of_an_empty_database_alone) {
   auto again = db().begin_ingest({.starts_history = true});
   ASSERT_TRUE(again->add("a", stamp(50), "x").has_value());
   EXPECT_EQ(again->publish({stamp(50), 2000}).status.error().code, ErrorCode::kInvalidArgument);
+}
+
+class PutTogetherTest : public IngestTest, public ::testing::WithParamInterface<bool> {};
+
+TEST_P(PutTogetherTest, of_several_that_were_filled_at_a_time) {
+  constexpr int kIngests = 3, kKeys = 2000;
+  const IngestOptions options{.starts_history = GetParam()};
+  const auto key = [](int i) { return "key/" + std::to_string(100'000 + i); };
+  const auto fill = [&](Ingest& ingest, int begin) {
+    for (int i = begin; i < begin + kKeys; ++i) {
+      EXPECT_TRUE(ingest.add(key(i), stamp(100 + static_cast<uint64_t>(i) % 10), "new").has_value());
+      if (!GetParam() && i % 100 == 0) {
+        EXPECT_TRUE(ingest.add(key(i), stamp(50), "old").has_value());
+      }
+    }
+  };
+  open(small_options());
+  auto whole = db().begin_ingest(options);
+  ASSERT_TRUE(whole->add("front", stamp(109), "x").has_value());
+  std::vector<std::unique_ptr<Ingest>> ingests;
+  for (int i = 0; i < kIngests; ++i) ingests.push_back(db().begin_ingest(options));
+  std::vector<std::thread> threads;
+  for (int i = 0; i < kIngests; ++i)
+    threads.emplace_back([&fill, i, &ingest = *ingests[static_cast<size_t>(i)]] {
+      fill(ingest, i * kKeys);
+      if (i != 1) {
+        EXPECT_TRUE(ingest.seal().has_value());
+      }
+    });
+  for (std::thread& thread : threads) thread.join();
+  for (auto& ingest : ingests) ASSERT_TRUE(whole->append(std::move(ingest)).has_value());
+  ASSERT_TRUE(whole->append(db().begin_ingest(options)).has_value());
+  EXPECT_FALSE(whole->add(key(5), stamp(109), "out of order").has_value());
+  ASSERT_TRUE(whole->add("last", stamp(109), "x").has_value());
+  ASSERT_TRUE(whole->publish({stamp(109), 5}).committed);
+
+  struct Told final : HistoryVisitor {
+    bool on_commit(const CommitPoint& commit, uint32_t) override {
+      newest = commit.stamp == stamp(109);
+      return true;
+    }
+    void on_write(std::string_view key, bool) override {
+      if (newest) keys.emplace(key);
+    }
+    bool newest = false;
+    std::set<std::string> keys;
+  };
+  for (int reopened = 0; reopened < 2; ++reopened) {
+    EXPECT_EQ(scan(*db().read()).size(), size_t{kIngests * kKeys + 2});
+    EXPECT_EQ(get(*db().read(), key(kIngests * kKeys - 1)), "new");
+    if (!GetParam()) {
+      EXPECT_EQ(get(*db().read(**db().pin(stamp(60))), key(4100)), "old");
+    }
+    Told told;
+    ASSERT_TRUE(db().visit_history(Versionstamp(), db().head(), told).has_value());
+    EXPECT_EQ(told.keys.size(), size_t{kIngests * kKeys / 10 + 2});
+    EXPECT_EQ(told.keys.count(key(9)), 1u);
+    open(small_options());
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Ingest, PutTogetherTest, ::testing::Bool());
+
+TEST_F(IngestTest, refuses_another_one_whose_keys_do_not_lie_behind) {
+  open(small_options());
+  auto whole = db().begin_ingest();
+  ASSERT_TRUE(whole->add("m", stamp(30), "x").has_value());
+  for (const char* const key : {"a", "m"}) {
+    auto other = db().begin_ingest();
+    ASSERT_TRUE(other->add(key, stamp(31), "x").has_value());
+    EXPECT_EQ(whole->append(std::move(other)).error().code, ErrorCode::kInvalidArgument);
+  }
+  ASSERT_TRUE(whole->begin_part().has_value());
+  auto other = db().begin_ingest();
+  ASSERT_TRUE(other->add("z", stamp(40), "x").has_value());
+  EXPECT_EQ(whole->append(std::move(other)).error().code, ErrorCode::kInvalidArgument);
+  ASSERT_TRUE(whole->publish({stamp(50), 5}).committed);
+  EXPECT_EQ(scan(*db().read(), {}).size(), 1u);
 }
 
 // A transaction that comes while the record of an ingest is being synced lies behind it, and must see it.

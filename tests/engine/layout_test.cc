@@ -37,7 +37,8 @@ TEST(segment_layout, sealed_blocks_are_read_back_and_any_flipped_bit_is_seen) {
   for (const std::string& raw : {std::string(), std::string("x"), std::string(500, 'a'), noise}) {
     for (const bool compress : {false, true}) {
       std::string out = "before";
-      const uint64_t size = seal_block(out, raw, compress, 9, 4096);
+      BlockCompressor compressor;
+      const uint64_t size = seal_block(out, raw, compress ? &compressor : nullptr, 9, 4096);
       ASSERT_EQ(out.size(), 6 + size);
       const std::string sealed = out.substr(6);
       EXPECT_EQ(unseal_block(sealed, 9, 4096).value(), raw);
@@ -51,6 +52,29 @@ TEST(segment_layout, sealed_blocks_are_read_back_and_any_flipped_bit_is_seen) {
       for (size_t cut = 0; cut < sealed.size(); ++cut)
         ASSERT_FALSE(unseal_block(sealed.substr(0, cut), 9, 4096).has_value()) << cut;
     }
+  }
+}
+
+// Whatever came before: it takes a block or two until it looks closely again.
+TEST(segment_layout, a_block_that_gets_much_smaller_is_seen_to_behind_any_that_do_not) {
+  Random random(4);
+  std::string noise(4096, '\0'), text;
+  for (char& c : noise) c = static_cast<char>(random.next());
+  for (int i = 0; text.size() < noise.size(); ++i)
+    text += "{\"user\":" + std::to_string(i * 7919) + ",\"name\":\"\"}";
+  BlockCompressor compressor;
+  std::string out;
+  for (int misses = 0; misses < 100; ++misses) {
+    for (int i = 0; i < misses; ++i) {
+      ASSERT_FALSE(compressor.append(out, noise));
+      ASSERT_EQ(out, "");
+    }
+    ASSERT_TRUE(compressor.append(out, text)) << misses;
+    EXPECT_LT(out.size(), text.size() * 3 / 4);
+    out.clear();
+    ASSERT_TRUE(compressor.append(out, text));
+    EXPECT_LT(out.size(), text.size() / 2);
+    out.clear();
   }
 }
 

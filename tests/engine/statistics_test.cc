@@ -77,6 +77,28 @@ TEST_F(StatisticsTest, the_cache_counts_what_it_had_and_what_it_had_not) {
   EXPECT_EQ(second.block_cache_hits, first.block_cache_hits + 1);
 }
 
+TEST_F(StatisticsTest, a_scan_that_goes_once_through_sees_all_and_leaves_the_cache_alone) {
+  open(small_options());
+  for (int i = 0; i < 3000; ++i) put(db(), "key/" + std::to_string(10'000 + i % 1000), std::string(100, 'v'));
+  ASSERT_TRUE(db().flush().has_value());
+  ASSERT_TRUE(get(*db().read(), "key/10500").has_value());
+  const EngineStats before = engine_->stats();
+  const auto view = db().read();
+  const auto cursor = view->scan({.start = "key/10001", .end = "key/10999"}, {.once_through = true});
+  int seen = 1;
+  for (;; ++seen) {
+    const auto more = cursor->next();
+    ASSERT_TRUE(more.has_value());
+    if (!*more) break;
+    EXPECT_EQ(cursor->key(), "key/" + std::to_string(10'000 + seen));
+  }
+  EXPECT_EQ(seen, 999);
+  const EngineStats after = engine_->stats();
+  EXPECT_EQ(after.block_cache_hits, before.block_cache_hits);
+  EXPECT_EQ(after.block_cache_misses, before.block_cache_misses);
+  EXPECT_GT(before.block_cache_bytes, 0u);
+}
+
 TEST_F(StatisticsTest, the_horizon_has_an_age_once_it_has_moved) {
   DatabaseOptions options = small_options();
   ASSERT_NO_FATAL_FAILURE(open(options));

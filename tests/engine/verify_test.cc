@@ -374,7 +374,7 @@ TEST_F(VerifyTest, filters) {
   std::string filter(place.size - kBlockTrailerBytes, '\0');
   filter.back() = 6;
   std::string sealed;
-  seal_block(sealed, filter, false, salt, place.offset);
+  seal_block(sealed, filter, nullptr, salt, place.offset);
   ASSERT_EQ(sealed.size(), place.size);
   write(path, bytes.replace(place.offset, place.size, sealed));
   EXPECT_EQ(check(dir(), false).text(), "");
@@ -546,16 +546,22 @@ TEST_P(RandomStores, are_clean) {
           if (part == 1) {
             ASSERT_TRUE(ingest->begin_part().has_value());
           }
+          auto behind =
+              part == 0 && random.below(2) == 0 ? db().begin_ingest({.starts_history = starts}) : nullptr;
           for (int i = 10; i < 20; ++i) {
             const std::string key = "k" + std::to_string(i);
+            Ingest& to = behind != nullptr && i >= 15 ? *behind : *ingest;
             for (uint64_t version = part == 0 ? random.below(3) + 1 : random.below(2); version > 0;
                  --version) {
               const bool erased = random.below(4) == 0;
               const Versionstamp stamp{base + 10 * part + version, static_cast<uint16_t>(random.below(3))};
               ASSERT_TRUE(
-                  ingest->add(key, stamp, erased ? std::nullopt : std::optional<std::string_view>("ingested"))
+                  to.add(key, stamp, erased ? std::nullopt : std::optional<std::string_view>("ingested"))
                       .has_value());
             }
+          }
+          if (behind != nullptr) {
+            ASSERT_TRUE(ingest->append(std::move(behind)).has_value());
           }
         }
         ASSERT_TRUE(ingest->publish({{base + 20, 0}, db().head_timestamp_ms()}).committed);

@@ -60,7 +60,8 @@ void read_sealed(std::string_view bytes) {
   TM_CHECK(raw->size() <= 256 * sealed.size());
   for (const bool compress : {false, true}) {
     std::string again;
-    const uint64_t size = seal_block(again, *raw, compress, kSalt, kOffset);
+    BlockCompressor compressor;
+    const uint64_t size = seal_block(again, *raw, compress ? &compressor : nullptr, kSalt, kOffset);
     TM_CHECK(size == again.size() && size <= raw->size() + kBlockTrailerBytes);
     const auto back = unseal_block(again, kSalt, kOffset);
     TM_CHECK(back.has_value() && *back == *raw);

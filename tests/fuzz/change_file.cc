@@ -38,6 +38,7 @@ std::string assemble(std::string_view bytes, ChangeFileMeta& meta) {
   std::vector<ChangeBlockIndex> index;
   std::optional<std::string_view> said[4];
   Collector all;
+  BlockCompressor compressor;
   for (const std::string_view part : split(bytes)) {
     Input in(part);
     const uint8_t form = in.u8();
@@ -49,7 +50,8 @@ std::string assemble(std::string_view bytes, ChangeFileMeta& meta) {
     (void)visit_change_block(in.rest(), block).has_value();
     (void)visit_change_block(in.rest(), all).has_value();
     index.push_back({file.size(), 0, block.meta.first_stamp, block.meta.first_timestamp_ms});
-    index.back().size = seal_block(file, in.rest(), (form & kCompressed) != 0, kSalt, file.size());
+    index.back().size =
+        seal_block(file, in.rest(), (form & kCompressed) != 0 ? &compressor : nullptr, kSalt, file.size());
   }
   meta = all.meta;
   if (said[kMeta]) {
@@ -59,7 +61,7 @@ std::string assemble(std::string_view bytes, ChangeFileMeta& meta) {
   }
   const uint64_t offset = file.size();
   const std::string raw = said[kIndex] ? std::string(*said[kIndex]) : encode_change_index(index);
-  const uint64_t size = seal_block(file, raw, true, kSalt, offset);
+  const uint64_t size = seal_block(file, raw, &compressor, kSalt, offset);
   return file + encode_change_footer(offset, size, kSalt);
 }
 

@@ -104,7 +104,8 @@ void make_formats(Seeds& seeds) {
   }
   for (const bool compress : {false, true}) {
     std::string sealed;
-    seal_block(sealed, some_block(SegmentKind::kHistory, 40), compress, 1, 2);
+    BlockCompressor compressor;
+    seal_block(sealed, some_block(SegmentKind::kHistory, 40), compress ? &compressor : nullptr, 1, 2);
     seeds.add("block", byte(2) + sealed.substr(0, sealed.size() - 8));
   }
   SegmentIndexBuilder index;
@@ -575,7 +576,7 @@ void make_backups(Seeds& seeds) {
       "</Contents><CommonPrefixes><Prefix>a/</Prefix></CommonPrefixes></ListBucketResult>");
   std::string value;
   kv::append_stored_value(value, {kv::Encoding::kBytes, 1'800'000'000'000, "value"});
-  backup::SnapshotRangeWriter snapshot({stamp, 1'700'000'000'000});
+  backup::SnapshotRangeWriter snapshot({stamp, 1'700'000'000'000}, 1000);
   for (const char* key : {"e\0\0\1", "q1", "ua", "ub"})
     if (key[0] == 'u')
       (void)snapshot.add(key, stamp, value).has_value();

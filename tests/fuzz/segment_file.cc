@@ -68,6 +68,7 @@ std::string assemble(std::string_view bytes, SegmentKind kind) {
   constexpr uint64_t kSalt = 77;
   std::string file = encode_segment_header({kind, kSalt});
   Describer describer(kind);
+  BlockCompressor compressor;
   std::optional<std::string_view> said[4];
   for (const std::string_view part : split(bytes)) {
     Input in(part);
@@ -76,14 +77,15 @@ std::string assemble(std::string_view bytes, SegmentKind kind) {
       said[form & 3] = in.rest();
       continue;
     }
-    const uint64_t size = seal_block(file, in.rest(), (form & kCompressed) != 0, kSalt, file.size());
+    const uint64_t size =
+        seal_block(file, in.rest(), (form & kCompressed) != 0 ? &compressor : nullptr, kSalt, file.size());
     describer.add(in.rest(), size);
   }
   std::string properties;
   put_segment_meta(properties, describer.meta());
   const auto put = [&](std::optional<std::string_view> instead, const std::string& raw) {
     const uint64_t offset = file.size();
-    return BlockPlace{offset, seal_block(file, instead.value_or(raw), false, kSalt, offset)};
+    return BlockPlace{offset, seal_block(file, instead.value_or(raw), nullptr, kSalt, offset)};
   };
   SegmentFooter footer;
   footer.filter = put(said[kFilter], describer.filter());

@@ -144,6 +144,7 @@ Result<BackupTest::Restored> BackupTest::restore(const std::optional<kv::MomentN
   TM_ASSIGN(out.database, Database::open(*engine_, folder_ / name, small_database()));
   FollowerOptions options;
   options.scratch_folder = scratch;
+  options.stretch_bytes = restores_ % 2 == 0 ? SnapshotLoad::kStretchBytes : 3000;
   TM_ASSIGN(out.follower, Follower::open(*engine_, *out.database, *objects_, prefix, options));
   TM_TRY(out.follower->begin(until));
   TM_TRY(out.follower->pull(until));
@@ -411,10 +412,10 @@ TEST_F(BackupTest, WhatWasWaitedForIsKept) {
       ++reads;
       return MemoryObjectStore::Fate::kDone;
     };
-    const FetchCache cache{&engine_->file_system(), folder, false};
+    const KeptObjects kept(engine_->file_system(), folder, false);
     for (const bool again : {false, true}) {
       wanted = again;
-      ObjectFetch fetch(engine_->executor(), *objects_, infos, cache);
+      ObjectFetch fetch(engine_->executor(), *objects_, infos, kept);
       while (!waits && !again && reads < 10) system_clock().sleep_us(100);
       // So that the last of them has been asked whether to be kept.
       if (!waits && !again) system_clock().sleep_us(50'000);
