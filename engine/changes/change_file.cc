@@ -67,6 +67,7 @@ Result<ChangeFileMeta> ChangeFileWriter::finish() {
   TM_CHECK(meta_.commits > 0);
   finish_block();
   const uint64_t index_offset = offset_;
+  compressor_ = {};  // what the blocks were like says nothing of their index
   const uint64_t index_size =
       seal_block(buffer_, encode_change_index(index_), &compressor_, salt_, index_offset);
   buffer_ += encode_change_footer(index_offset, index_size, salt_);

@@ -86,6 +86,7 @@ Result<SegmentMeta> SegmentWriter::finish() {
   SegmentFooter footer;
   if (const std::string filter = build_filter(hashes_, options_.filter_bits_per_key); !filter.empty())
     footer.filter = put_block(filter, nullptr);
+  compressor_ = {};  // what the blocks were like says nothing of their index
   footer.index = put_block(index_.finish(), compressor());
   std::string properties;
   put_segment_meta(properties, meta_);  // file_bytes still 0: not known before it is written

@@ -358,6 +358,11 @@ Result<uint64_t> Follower::pull(const std::optional<kv::MomentName>& until) {
       }
       if (!added && added.error().code == ErrorCode::kConflict) return std::unexpected(added.error());
       if (!added) {
+        if (source_.index()) {
+          // What came before it may just be being removed.
+          TM_TRY(source_.refresh());
+          TM_TRY(check_held());
+        }
         TM_TRY(accept_torn_end(fetched->info.key, fetched->bytes, added.error()));
         replay_ = LogReplay(before, sessions());
         // If it will not be written again, another generation has begun.
@@ -404,16 +409,20 @@ Status Follower::detach() {
       .status;
 }
 
+Status Follower::check_held() const {
+  const Generation* const current = source_.index()->find(mark_.generation);
+  if (current != nullptr && !current->pruned) return {};
+  return fail(ErrorCode::kConflict, "the backup in " + source_name() + " no longer holds generation " +
+                                        mark_.generation +
+                                        ", which the database followed: begin with an empty database");
+}
+
 Result<bool> Follower::next_generation(const std::optional<kv::MomentName>& until) {
   if (!source_.index()) return false;
-  const Generation* const current = source_.index()->find(mark_.generation);
+  TM_TRY(check_held());
   const auto other_way = [&](const std::string& why) {
     return fail(ErrorCode::kConflict, why + ": begin with an empty database");
   };
-  if (current == nullptr || current->pruned) {
-    return other_way("the backup in " + source_name() + " no longer holds generation " + mark_.generation +
-                     ", which the database followed");
-  }
   const Generation* const next = source_.index()->next_of(mark_.generation);
   if (next == nullptr) return false;
   if (!next->continues) {

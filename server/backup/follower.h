@@ -107,6 +107,8 @@ class Follower {
   // Of the generation that is followed; nothing if it is none of ours.
   std::optional<std::vector<WriterSession>> sessions() const;
   std::optional<Versionstamp> end_of_generation() const;
+  // Of a backup with an index. kConflict unless it still holds the generation that is followed.
+  Status check_held() const;
   // Moves on to the next generation, if the log of this one has ended; whether it has.
   Result<bool> next_generation(const std::optional<kv::MomentName>& until);
   Status apply(std::vector<ReplayCommit>& commits);

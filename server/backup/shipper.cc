@@ -167,7 +167,7 @@ Status Shipper::step(Database& database) {
     if (upload == nullptr)
       TM_TRY(start_snapshot(database));
     else if (upload->done())
-      TM_TRY(finish_snapshot());
+      TM_TRY(finish_snapshot(database));
   }
   TM_TRY(age(database));
   busy_ = !index_.generations.back().complete;
@@ -323,11 +323,19 @@ Status Shipper::find_position(Database& database) {
 }
 
 void Shipper::set_position(Database& database, const CommitPoint& position) {
-  database.release(position.stamp);
+  {
+    MutexLock lock(mutex_);
+    shipped_ = position;
+  }
+  move_on(database);
+}
+
+void Shipper::move_on(Database& database) const {
+  const Versionstamp to = shipped().stamp;
+  // A log without the snapshot that it goes on from restores nothing.
+  if (index_.reaches_the_end()) database.release(to);
   // If it fails, so will the next look at the log, which then sees to it.
-  if (!let_go_) (void)database.hold(position.stamp).has_value();
-  MutexLock lock(mutex_);
-  shipped_ = position;
+  if (!let_go_) (void)database.hold(std::min(to, database.head())).has_value();
 }
 
 // ---------------------------------------------------------------------------------------------------------
@@ -435,10 +443,10 @@ Status Shipper::start_snapshot(Database& database) {
     MutexLock lock(mutex_);
     snapshot_ = upload;
   }
-  return upload->done() ? finish_snapshot() : Status();
+  return upload->done() ? finish_snapshot(database) : Status();
 }
 
-Status Shipper::finish_snapshot() {
+Status Shipper::finish_snapshot(Database& database) {
   const std::shared_ptr<SnapshotUpload> upload = snapshot();
   TM_TRY(upload->remove_leftovers());
   TM_TRY(store_->put(generation_prefix() + std::string(kDifferential), upload->version().stamp.hex()));
@@ -450,6 +458,7 @@ Status Shipper::finish_snapshot() {
                            " is complete: " + std::to_string(upload->entries()) + " entries, " +
                            std::to_string(upload->bytes()) + " bytes");
   drop_snapshot();
+  move_on(database);
   MutexLock lock(mutex_);
   status_.snapshot_entries = upload->entries();
   status_.snapshot_bytes = upload->bytes();
@@ -468,7 +477,8 @@ Result<bool> Shipper::ship_log(Database& database) {
         "a new generation begins: what was committed since " + from.stamp.hex() + " is no longer held");
     return begin_generation(database, "the log had a gap: history was dropped before it was shipped", false);
   };
-  const Result<std::shared_ptr<Snapshot>> pin = database.pin(from.stamp);
+  // What waits to be released lies above the head, and is held by that.
+  const Result<std::shared_ptr<Snapshot>> pin = database.pin(std::min(from.stamp, database.head()));
   if (!pin) {
     TM_TRY(lost());
     return true;

@@ -102,7 +102,7 @@ class Shipper {
   Status begin_generation(Database& database, const std::string& reason, bool continues);
   Status start_snapshot(Database& database);
   void drop_snapshot();
-  Status finish_snapshot();
+  Status finish_snapshot(Database& database);
   // The next object of the log, if something is to be shipped; whether one was written.
   Result<bool> ship_log(Database& database);
   Status put_log_object(const std::string& key, const std::string& bytes);
@@ -117,6 +117,8 @@ class Shipper {
   // Of this run, though perhaps of an earlier session.
   bool is_ours(const Writer& writer) const;
   void set_position(Database& database, const CommitPoint& position);
+  // The database releases what can be restored now, whatever happens here, and holds what is not shipped.
+  void move_on(Database& database) const;
   // A generation that begins at `snapshot` has its log from here on.
   static CommitPoint log_begin(const Database& database, Versionstamp snapshot);
   std::string generation_prefix() const { return prefix_ + index_.generations.back().id + "/"; }

@@ -6,8 +6,7 @@ namespace {
 constexpr int kKeysPerList = 1000;
 
 std::unexpected<Error> foreign(const ObjectStore& store, const std::string& key) {
-  return fail(ErrorCode::kConflict,
-              store.describe() + "/" + key + " is no object of a backup: remove it");
+  return fail(ErrorCode::kConflict, store.describe() + "/" + key + " is no object of a backup: remove it");
 }
 
 }  // namespace

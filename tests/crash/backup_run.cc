@@ -48,6 +48,9 @@ sim::Loss any_loss(Random& random) {
   return static_cast<sim::Loss>(random.below(sim::kLosses));
 }
 
+// Each takes a snapshot, and comes of something that went wrong: more of them come of each other.
+constexpr uint64_t kMostGaps = 40;
+
 backup::FollowerOptions follower_options() {
   backup::FollowerOptions options;
   options.scratch_folder = kScratchDir;
@@ -186,6 +189,8 @@ std::string BackupRun::go() {
   for (int i = 0; i < options_.processes && model_.problem().empty(); ++i) one_process();
   if (model_.problem().empty()) model_.blame(check(std::move(disk_), true));
   tally_.gaps = gaps(*objects_);
+  if (model_.problem().empty() && tally_.gaps > kMostGaps)
+    model_.blame("it began anew " + std::to_string(tally_.gaps) + " times");
   if (const auto source = backup::Source::open(*objects_, kPrefix); source && source->index())
     tally_.generations = source->index()->generations.size();
   return model_.problem();
@@ -499,23 +504,22 @@ std::string BackupRun::check(std::optional<sim::Disk> disk, bool all) {
 
 std::string BackupRun::check_restore(Engine& engine, backup::ObjectStore& store, Random& random,
                                      bool all) const {
+  // What was answered under `--durability backup` is there; so is what was said to be in the store, but for
+  // the log of a generation that has no snapshot yet, which is said to be pending.
+  const Versionstamp answered = database_options_.gated ? promise_.acknowledged : Versionstamp::min();
   const Result<Followed> restored = follow_backup(engine, store, "/restored");
   if (!restored) {
     const ErrorCode code = restored.error().code;
     const bool early = code == ErrorCode::kNotFound || code == ErrorCode::kUnavailable;
-    if (early && !promise_.restorable) return {};
+    if (early && !promise_.restorable && answered == Versionstamp::min()) return {};
     return "it cannot be restored: " + restored.error().message;
   }
   const Versionstamp end = restored->database->head();
   const bool gap = !restored->follower->source().index()->generations.back().complete;
-  // What was said to be in the store is there, and under `--durability backup` all that was acknowledged.
-  // (But for the log of a generation that has no snapshot yet, which is said to be pending.)
-  const Versionstamp promised =
-      database_options_.gated ? std::max(promise_.acknowledged, promise_.shipped) : promise_.shipped;
+  const Versionstamp promised = gap || !promise_.restorable ? answered : std::max(answered, promise_.shipped);
   // A position may lie between commits, below a snapshot's.
   const std::vector<Versionstamp> above = model_.stamps(end, promised);
-  if (!gap && promise_.restorable &&
-      std::ranges::any_of(above, [&](Versionstamp stamp) { return stamp > end; }))
+  if (std::ranges::any_of(above, [&](Versionstamp stamp) { return stamp > end; }))
     return "restored are commits up to " + end.hex() + ", and " + promised.hex() + " was promised";
   if (std::string problem = compare_states(*restored->database, model_, end, random); !problem.empty())
     return "restored: " + problem;

@@ -390,6 +390,54 @@ TEST(LogObjectWriterTest, AnObjectIsTheSameHoweverItCameToItsEnd) {
   for (const int puts : {1, 2, 5}) EXPECT_EQ(write(false, puts), write(true, puts)) << puts;
 }
 
+// The log alone restores nothing: a commit is safe when the snapshot that it follows is there, too.
+TEST_F(BackupTest, AGatedCommitIsAnsweredWhenItCanBeRestored) {
+  open();
+  commit_some(100);
+  DatabaseOptions options = small_database();
+  options.gated = true;
+  open(options);
+  std::atomic<bool> refused = true;
+  std::atomic<int> answered = 0;
+  objects_->fate = [&](const std::string& operation, const std::string& key) {
+    const bool of_snapshot = operation == "put" && key.contains("/snapshots/");
+    return of_snapshot && refused ? MemoryObjectStore::Fate::kRefused : MemoryObjectStore::Fate::kDone;
+  };
+  new_shipper();
+  const Versionstamp before = db().head();
+  std::vector<std::thread> writers;
+  for (int i = 0; i < 3; ++i) {
+    const Versionstamp durable = db().durable();
+    writers.emplace_back([&, i] {
+      const CommitOutcome outcome = commit(db(), [&](Transaction& t) -> Result<CommitRequest::Decision> {
+        t.put("ukey/" + std::to_string(i), stored("waits", 0));
+        return CommitRequest::Decision::kCommit;
+      });
+      EXPECT_TRUE(outcome.committed);
+      ++answered;
+    });
+    while (db().durable() == durable) system_clock().sleep_us(100);
+    for (int j = 0; j < 5; ++j) {
+      clock_.pass_ms(61'000);
+      round();
+    }
+    EXPECT_EQ(shipper().status().shipped.stamp, db().durable());
+  }
+  EXPECT_EQ(db().head(), before);
+  EXPECT_EQ(answered, 0);
+  refused = false;
+  ship_all();
+  EXPECT_EQ(db().head(), db().durable());
+  db().set_gate_open(true);  // whatever went wrong
+  for (std::thread& writer : writers) writer.join();
+  objects_->fate = nullptr;
+  EXPECT_EQ(std::ranges::count_if(log_, [](const std::string& line) { return line.contains(" begins ("); }),
+            1);
+  const auto restored = restore();
+  ASSERT_TRUE(restored.has_value()) << restored.error().message;
+  EXPECT_EQ(contents(*restored->database->read()), contents(*db().read()));
+}
+
 // What the reader had to wait for is not read again after an interruption; what the store had ready before it
 // was wanted is not written to the disk for that.
 TEST_F(BackupTest, WhatWasWaitedForIsKept) {
