@@ -76,7 +76,7 @@ Status IngestWriter::append(IngestWriter& behind) {
   if (!part.any) part.first_key = other.first_key;
   part.any = any_entries_ = true;
   part.last_key = other.last_key;
-  part.last_stamp = other.last_stamp;
+  part.last_stamp = Versionstamp::min();  // the last key's versions are complete
   part.live.append(other.live);
   part.history.append(other.history);
   return {};

@@ -514,7 +514,7 @@ bool CommitPipeline::sync_pending(const Signal* own) {
   if (written && options_.gated) {
     keep({first, tail}, bytes);
     // One without commits may have seen nothing that waits.
-    first = take_released(gate_open_ ? Versionstamp::max() : head_.get().stamp).first;
+    first = take_released(gate_open_ ? Versionstamp::max() : std::max(head_.get().stamp, released_)).first;
   } else if (!written) {
     RequestList all = drop_kept(written.error().message);
     all.append({first, tail});
@@ -592,17 +592,21 @@ void CommitPipeline::release(Versionstamp up_to) {
   RequestList released;
   {
     MutexLock lock(mutex_);
+    // What is durable already may not be kept yet.
+    released_ = std::max(released_, up_to);
     released = take_released(up_to);
   }
   answer(released.first);
 }
 
 void CommitPipeline::set_gate_open(bool open) {
+  RequestList released;
   {
     MutexLock lock(mutex_);
     gate_open_ = open;
+    if (open) released = take_released(Versionstamp::max());
   }
-  if (open) release(Versionstamp::max());
+  answer(released.first);
 }
 
 void CommitPipeline::set_durable_hook(std::function<void()> hook) {

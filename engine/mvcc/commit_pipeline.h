@@ -211,6 +211,7 @@ class CommitPipeline {
   std::deque<Kept> kept_ TM_GUARDED_BY(mutex_);
   uint64_t kept_bytes_ TM_GUARDED_BY(mutex_) = 0;
   bool gate_open_ TM_GUARDED_BY(mutex_) = false;
+  Versionstamp released_ TM_GUARDED_BY(mutex_);  // release() has come so far
   Head durable_;
   Mutex hook_mutex_;
   std::function<void()> durable_hook_ TM_GUARDED_BY(hook_mutex_);

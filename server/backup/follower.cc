@@ -160,7 +160,9 @@ Status Follower::load_snapshot(const std::string& generation) {
   if (!ordered) TM_TRY(load_any(generation, ranges, *target));
   progress_.in_snapshot = false;
   report();
-  return {};
+  // What was kept has been of use.
+  (void)remove_folder(engine_.file_system(), options_.scratch_folder).has_value();
+  return engine_.file_system().create_dir(options_.scratch_folder);
 }
 
 CommitOutcome Follower::publish(Ingest& ingest, const CommitPoint& last) {
@@ -345,7 +347,13 @@ Result<uint64_t> Follower::pull(const std::optional<kv::MomentName>& until) {
     }
     ObjectFetch fetch(engine_.executor(), source_.store(), objects);
     for (size_t at = 0; !ended; ++at) {
-      TM_ASSIGN(const auto fetched, fetch.next());
+      auto next = fetch.next();
+      // It was removed since it was listed, and perhaps all of its generation is.
+      if (!next && next.error().code == ErrorCode::kNotFound && source_.index()) {
+        TM_TRY(source_.refresh());
+        TM_TRY(check_held());
+      }
+      TM_ASSIGN(const auto fetched, std::move(next));
       if (!fetched) break;
       commits.clear();
       const CommitPoint before = replay_.last();

@@ -34,6 +34,27 @@ std::string seconds(int64_t us) {
   return std::to_string((us + 999'999) / 1'000'000) + " s";
 }
 
+// As Database::last_commit, but of what waits to be released, too.
+Result<CommitPoint> last_durable(const Database& database, Versionstamp stamp) {
+  class Last final : public WriteVisitor {
+   public:
+    explicit Last(const CommitPoint& first) : commit(first) {}
+    bool on_commit(const CommitPoint& next, uint32_t) override {
+      commit = next;
+      return true;
+    }
+    void on_put(std::string_view, std::string_view) override {}
+    void on_erase(std::string_view) override {}
+    CommitPoint commit;
+  };
+  // Above the head nothing is dropped.
+  const Versionstamp head = database.head();
+  TM_ASSIGN(const CommitPoint released, database.last_commit(stamp, INT64_MAX));
+  Last last(released);
+  if (stamp > head) TM_TRY(database.visit_writes(head, stamp, last));
+  return last.commit;
+}
+
 }  // namespace
 
 Shipper::Shipper(Clock& clock, std::shared_ptr<ObjectStore> store, std::string prefix,
@@ -289,7 +310,7 @@ Status Shipper::find_position(Database& database) {
   if (end.torn) {
     // Its writing was interrupted, and the store kept what had come: it is written again, if that is known.
     const Versionstamp torn = end.torn->last.stamp;
-    TM_ASSIGN(const CommitPoint commit, database.last_commit(torn, INT64_MAX));
+    TM_ASSIGN(const CommitPoint commit, last_durable(database, torn));
     if (commit.stamp == torn && end.torn->sequence == end.number) {
       trying_ = torn;
       next_object_ = end.number;
@@ -307,7 +328,7 @@ Status Shipper::find_position(Database& database) {
   }
   if (position.stamp < database.horizon())
     return start_over("what was committed since " + position.stamp.hex() + " is no longer held");
-  TM_ASSIGN(const CommitPoint commit, database.last_commit(position.stamp, INT64_MAX));
+  TM_ASSIGN(const CommitPoint commit, last_durable(database, position.stamp));
   position.timestamp_ms = commit.timestamp_ms;
   if (last && commit.stamp != position.stamp && position.stamp != database.horizon())
     return start_over("the backup has commits that the database does not have, up to " +

@@ -80,36 +80,42 @@ void SnapshotLoad::start() {
 }
 
 Result<std::unique_ptr<Ingest>> SnapshotLoad::next() {
-  uint64_t reported = 0;
-  for (;;) {
+  for (bool waits = true; waits;) {
     uint64_t objects, bytes;
     {
       MutexLock lock(mutex_);
-      while (has_to_wait() && objects_ == reported) changed_.wait(mutex_);
-      objects = reported = objects_;
+      while (has_to_wait() && objects_ == reported_) changed_.wait(mutex_);
+      waits = has_to_wait();
+      objects = objects_;
       bytes = bytes_;
-      if (!has_to_wait()) {
-        TM_TRY(status_);
-        if (other_kind_ || given_ == stretches_.size()) return nullptr;
-        std::unique_ptr<Ingest> ingest = std::move(stretches_[given_++].ingest);
-        start();
-        return ingest;
-      }
     }
-    if (options_.progress) options_.progress(objects, bytes);
+    if (options_.progress && objects != reported_) options_.progress(objects, bytes);
+    reported_ = objects;
   }
+  MutexLock lock(mutex_);
+  TM_TRY(status_);
+  if (other_kind_ || given_ == stretches_.size()) return nullptr;
+  std::unique_ptr<Ingest> ingest = std::move(stretches_[given_++].ingest);
+  start();
+  return ingest;
 }
 
 Status SnapshotLoad::load(const Stretch& stretch, Ingest& ingest) {
   for (size_t i = stretch.begin; i < stretch.end; ++i) {
     if (stopping()) return {};
-    TM_ASSIGN(const std::string bytes, read(ranges_[i]));
+    TM_ASSIGN(const std::optional<std::string> kept, options_.kept.find(ranges_[i]));
+    std::string read;
+    if (!kept) {
+      TM_ASSIGN(read, fetch(ranges_[i]));
+    }
+    const std::string& bytes = kept ? *kept : read;
     const int64_t begin_us = engine_.clock().monotonic_us();
     TM_TRY(add_entries(ranges_[i], bytes, ingest));
     if (i + 1 == stretch.end) TM_TRY(ingest.seal());
     const int64_t worked_us = engine_.clock().monotonic_us() - begin_us;
     MutexLock lock(mutex_);
-    worked_us_ += worked_us;
+    // Of what was kept the store had no part: it says nothing of how the two compare.
+    if (!kept) worked_us_ += worked_us;
     ++objects_;
     bytes_ += bytes.size();
     changed_.notify_all();
@@ -119,9 +125,7 @@ Status SnapshotLoad::load(const Stretch& stretch, Ingest& ingest) {
 
 // Keeps what it read only if the store is clearly what is waited for: writing everything twice would take
 // longer than reading some of it again.
-Result<std::string> SnapshotLoad::read(const ObjectInfo& range) {
-  TM_ASSIGN(std::optional<std::string> kept, options_.kept.find(range));
-  if (kept) return std::move(*kept);
+Result<std::string> SnapshotLoad::fetch(const ObjectInfo& range) {
   const int64_t begin_us = engine_.clock().monotonic_us();
   TM_ASSIGN(Object object, store_.get(range.key, range.size + ObjectFetch::kSlackBytes));
   const int64_t waited_us = engine_.clock().monotonic_us() - begin_us;
@@ -131,7 +135,8 @@ Result<std::string> SnapshotLoad::read(const ObjectInfo& range) {
     waited_us_ += waited_us;
     slow = objects_ > 0 && waited_us_ / kSlowStore > worked_us_;
   }
-  if (slow) TM_TRY(options_.kept.keep(range, object.bytes));
+  // It goes on without.
+  if (slow) (void)options_.kept.keep(range, object.bytes).has_value();
   return std::move(object.bytes);
 }
 

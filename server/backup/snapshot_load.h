@@ -56,7 +56,7 @@ class SnapshotLoad {
   void start() TM_REQUIRES(mutex_);
   bool has_to_wait() const TM_REQUIRES(mutex_);
   Status load(const Stretch& stretch, Ingest& ingest);
-  Result<std::string> read(const ObjectInfo& range);
+  Result<std::string> fetch(const ObjectInfo& range);
   Status add_entries(const ObjectInfo& range, std::string_view bytes, Ingest& ingest);
   bool stopping();
 
@@ -65,6 +65,7 @@ class SnapshotLoad {
   ObjectStore& store_;
   const std::vector<ObjectInfo> ranges_;
   const Options options_;
+  uint64_t reported_ = 0;  // objects
 
   Mutex mutex_;
   CondVar changed_;

@@ -397,10 +397,12 @@ TEST_F(BackupTest, AGatedCommitIsAnsweredWhenItCanBeRestored) {
   DatabaseOptions options = small_database();
   options.gated = true;
   open(options);
-  std::atomic<bool> refused = true;
+  std::atomic<bool> refused = true, deaf = false;
   std::atomic<int> answered = 0;
   objects_->fate = [&](const std::string& operation, const std::string& key) {
     const bool of_snapshot = operation == "put" && key.contains("/snapshots/");
+    if (operation == "put" && key.ends_with("backup.json") && deaf.exchange(false))
+      return MemoryObjectStore::Fate::kUnheard;
     return of_snapshot && refused ? MemoryObjectStore::Fate::kRefused : MemoryObjectStore::Fate::kDone;
   };
   new_shipper();
@@ -426,7 +428,9 @@ TEST_F(BackupTest, AGatedCommitIsAnsweredWhenItCanBeRestored) {
   EXPECT_EQ(db().head(), before);
   EXPECT_EQ(answered, 0);
   refused = false;
+  deaf = true;  // to the answer that it is complete: it attaches anew, with a log above the head
   ship_all();
+  EXPECT_FALSE(deaf);
   EXPECT_EQ(db().head(), db().durable());
   db().set_gate_open(true);  // whatever went wrong
   for (std::thread& writer : writers) writer.join();

@@ -111,6 +111,8 @@ TEST_F(SnapshotLoadTest, LoadsAllWhateverTheStretches) {
     EXPECT_EQ(version_, kVersion);
     EXPECT_EQ(database_->head(), kVersion.stamp);
     EXPECT_TRUE(std::ranges::is_sorted(progress_));
+    ASSERT_FALSE(progress_.empty());
+    EXPECT_EQ(progress_.back(), uint64_t{kRanges});
     const auto view = database_->read();
     const auto cursor = view->scan({});
     for (int i = 0; i < kRanges * kEntries; ++i) {
