@@ -18,7 +18,6 @@ struct ReadOptions {
   // Fail with kWouldBlock after this many entries were looked at, hidden ones included. 0: no limit.
   uint64_t max_steps = 0;
   // For scans of much that is read once: files are read in large pieces, and the block cache is left to those
-  // For scans of much that is read once: files are read in large pieces, and the block cache is left to those
   // who read again. Not with memory_only.
   bool once_through = false;
 };

@@ -39,11 +39,16 @@ Status IngestWriter::add(std::string_view key, Versionstamp stamp, std::optional
   part.any = any_entries_ = true;
   part.last_key = key;
   part.last_stamp = stamp;
+  if (rise_to(stamp)) changes_.add(key, stamp, !value.has_value());
+  return part.splitter.add(key, stamp, !value.has_value(), value.value_or(std::string_view()));
+}
+
+bool IngestWriter::rise_to(Versionstamp stamp) {
   // Where history starts, only what has the newest stamp is above nothing.
   if (starts_history_ && stamp > largest_) changes_ = IngestChanges();
-  if (!starts_history_ || stamp >= largest_) changes_.add(key, stamp, !value.has_value());
+  const bool counts = !starts_history_ || stamp >= largest_;
   largest_ = std::max(largest_, stamp);
-  return part.splitter.add(key, stamp, !value.has_value(), value.value_or(std::string_view()));
+  return counts;
 }
 
 Status IngestWriter::begin_part() {
@@ -69,10 +74,7 @@ Status IngestWriter::append(IngestWriter& behind) {
     return fail(ErrorCode::kInvalidArgument, "entries to ingest are out of order");
   TM_TRY(seal());
   TM_TRY(behind.seal());
-  // As add() does it.
-  if (starts_history_ && behind.largest_ > largest_) changes_ = IngestChanges();
-  if (!starts_history_ || behind.largest_ >= largest_) changes_.append(behind.changes_);
-  largest_ = std::max(largest_, behind.largest_);
+  if (rise_to(behind.largest_)) changes_.append(behind.changes_);
   if (!part.any) part.first_key = other.first_key;
   part.any = any_entries_ = true;
   part.last_key = other.last_key;

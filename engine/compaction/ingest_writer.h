@@ -51,6 +51,10 @@ class IngestWriter {
     bool any = false;
   };
 
+  // The largest stamp is this one now, unless it is larger already; whether the change file names what has
+  // it.
+  bool rise_to(Versionstamp stamp);
+
   VersionSet& versions_;
   const DatabaseOptions options_;
   const bool starts_history_;

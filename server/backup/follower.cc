@@ -349,10 +349,7 @@ Result<uint64_t> Follower::pull(const std::optional<kv::MomentName>& until) {
     for (size_t at = 0; !ended; ++at) {
       auto next = fetch.next();
       // It was removed since it was listed, and perhaps all of its generation is.
-      if (!next && next.error().code == ErrorCode::kNotFound && source_.index()) {
-        TM_TRY(source_.refresh());
-        TM_TRY(check_held());
-      }
+      if (!next && next.error().code == ErrorCode::kNotFound) TM_TRY(check_still_held());
       TM_ASSIGN(const auto fetched, std::move(next));
       if (!fetched) break;
       commits.clear();
@@ -366,11 +363,8 @@ Result<uint64_t> Follower::pull(const std::optional<kv::MomentName>& until) {
       }
       if (!added && added.error().code == ErrorCode::kConflict) return std::unexpected(added.error());
       if (!added) {
-        if (source_.index()) {
-          // What came before it may just be being removed.
-          TM_TRY(source_.refresh());
-          TM_TRY(check_held());
-        }
+        // What came before it may just be being removed.
+        TM_TRY(check_still_held());
         TM_TRY(accept_torn_end(fetched->info.key, fetched->bytes, added.error()));
         replay_ = LogReplay(before, sessions());
         // If it will not be written again, another generation has begun.
@@ -423,6 +417,12 @@ Status Follower::check_held() const {
   return fail(ErrorCode::kConflict, "the backup in " + source_name() + " no longer holds generation " +
                                         mark_.generation +
                                         ", which the database followed: begin with an empty database");
+}
+
+Status Follower::check_still_held() {
+  if (!source_.index()) return {};
+  TM_TRY(source_.refresh());
+  return check_held();
 }
 
 Result<bool> Follower::next_generation(const std::optional<kv::MomentName>& until) {

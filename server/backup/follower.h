@@ -109,6 +109,8 @@ class Follower {
   std::optional<Versionstamp> end_of_generation() const;
   // Of a backup with an index. kConflict unless it still holds the generation that is followed.
   Status check_held() const;
+  // The same, of any backup, after another look.
+  Status check_still_held();
   // Moves on to the next generation, if the log of this one has ended; whether it has.
   Result<bool> next_generation(const std::optional<kv::MomentName>& until);
   Status apply(std::vector<ReplayCommit>& commits);

@@ -21,8 +21,11 @@ Result<std::optional<std::string>> KeptObjects::find(const ObjectInfo& object) c
   return bytes;
 }
 
-Status KeptObjects::keep(const ObjectInfo& object, const std::string& bytes) const {
-  if (files_ == nullptr) return {};
+void KeptObjects::keep(const ObjectInfo& object, const std::string& bytes) const {
+  if (files_ != nullptr) (void)write(object, bytes).has_value();
+}
+
+Status KeptObjects::write(const ObjectInfo& object, const std::string& bytes) const {
   if (!sealed_) return write_file_atomically(*files_, path(object), bytes);
   const std::string part = path(object) + ".part";
   {

@@ -22,9 +22,11 @@ class KeptObjects {
 
   // Nothing if it is not there.
   Result<std::optional<std::string>> find(const ObjectInfo& object) const;
-  Status keep(const ObjectInfo& object, const std::string& bytes) const;
+  // If the disk takes it: it spares something, and nothing depends on it.
+  void keep(const ObjectInfo& object, const std::string& bytes) const;
 
  private:
+  Status write(const ObjectInfo& object, const std::string& bytes) const;
   std::string path(const ObjectInfo& object) const;
 
   FileSystem* files_ = nullptr;

@@ -62,8 +62,7 @@ Result<std::string> ObjectFetch::read(const ObjectInfo& object) {
   TM_ASSIGN(std::optional<std::string> kept, kept_.find(object));
   if (kept) return std::move(*kept);
   TM_ASSIGN(Object read, store_.get(object.key, object.size + kSlackBytes));
-  // It goes on without.
-  if (reader_waits()) (void)kept_.keep(object, read.bytes).has_value();
+  if (reader_waits()) kept_.keep(object, read.bytes);
   return std::move(read.bytes);
 }
 

@@ -103,21 +103,20 @@ Result<std::unique_ptr<Ingest>> SnapshotLoad::next() {
 Status SnapshotLoad::load(const Stretch& stretch, Ingest& ingest) {
   for (size_t i = stretch.begin; i < stretch.end; ++i) {
     if (stopping()) return {};
-    TM_ASSIGN(const std::optional<std::string> kept, options_.kept.find(ranges_[i]));
-    std::string read;
+    TM_ASSIGN(std::optional<std::string> bytes, options_.kept.find(ranges_[i]));
+    const bool kept = bytes.has_value();
     if (!kept) {
-      TM_ASSIGN(read, fetch(ranges_[i]));
+      TM_ASSIGN(bytes, fetch(ranges_[i]));
     }
-    const std::string& bytes = kept ? *kept : read;
     const int64_t begin_us = engine_.clock().monotonic_us();
-    TM_TRY(add_entries(ranges_[i], bytes, ingest));
+    TM_TRY(add_entries(ranges_[i], *bytes, ingest));
     if (i + 1 == stretch.end) TM_TRY(ingest.seal());
     const int64_t worked_us = engine_.clock().monotonic_us() - begin_us;
     MutexLock lock(mutex_);
     // Of what was kept the store had no part: it says nothing of how the two compare.
     if (!kept) worked_us_ += worked_us;
     ++objects_;
-    bytes_ += bytes.size();
+    bytes_ += bytes->size();
     changed_.notify_all();
   }
   return {};
@@ -135,8 +134,7 @@ Result<std::string> SnapshotLoad::fetch(const ObjectInfo& range) {
     waited_us_ += waited_us;
     slow = objects_ > 0 && waited_us_ / kSlowStore > worked_us_;
   }
-  // It goes on without.
-  if (slow) (void)options_.kept.keep(range, object.bytes).has_value();
+  if (slow) options_.kept.keep(range, object.bytes);
   return std::move(object.bytes);
 }
 

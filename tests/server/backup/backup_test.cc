@@ -1,3 +1,4 @@
+// Who writes a backup.
 #include "tests/server/backup/backup_test.h"
 
 #include <algorithm>
@@ -5,180 +6,8 @@
 #include <filesystem>
 #include <thread>
 
-#include "server/backup/object_fetch.h"
-#include "server/backup/verify.h"
-#include "server/kv/queue_message.h"
-#include "tests/support/shipper_round.h"
 
 namespace tidemark::backup {
-namespace {
-
-constexpr int kRounds = 400;
-
-std::string stored(const std::string& data, int64_t expire_at_ms) {
-  std::string out;
-  kv::append_stored_value(out, {kv::Encoding::kBytes, expire_at_ms, data});
-  return out;
-}
-
-}  // namespace
-
-KeyValues contents(const ReadView& view) {
-  KeyValues out;
-  const std::string start(1, kv::kExpiryPrefix);
-  auto cursor = view.scan({.start = start, .end = {}});
-  while (true) {
-    auto more = cursor->next();
-    EXPECT_TRUE(more.has_value()) << more.error().message;
-    if (!more || !*more) return out;
-    // With its stamp: that must be the same, too.
-    out.emplace(cursor->key(), cursor->versionstamp().hex() + std::string(cursor->value()));
-  }
-}
-
-BackupTest::BackupTest() {
-  EngineComponents components;
-  components.clock = &clock_;
-  engine_ = Engine::create({.block_cache_bytes = 1 << 20, .max_open_segments = 64}, components);
-}
-
-BackupTest::~BackupTest() {
-  if (shipper_) shipper_->release();
-  shipper_.reset();
-  database_.reset();
-}
-
-void BackupTest::open(const DatabaseOptions& options) {
-  if (shipper_) shipper_->release();
-  database_.reset();
-  auto opened = Database::open(*engine_, folder_ / "db", options);
-  ASSERT_TRUE(opened.has_value()) << opened.error().message;
-  database_ = std::move(*opened);
-}
-
-void BackupTest::commit_some(int commits) {
-  for (int i = 0; i < commits; ++i) {
-    clock_.pass_ms(static_cast<int64_t>(random_.below(20)));
-    State next = states_.back();
-    std::vector<std::pair<std::string, std::optional<std::string>>> writes;
-    const auto put = [&](const std::string& key, const std::string& value) {
-      writes.emplace_back(key, value);
-    };
-    for (uint64_t w = random_.below(5); w > 0; --w) {
-      const std::string key = "key/" + std::to_string(random_.below(24) * 5 + w);
-      if (random_.one_in(4)) {
-        writes.emplace_back("u" + key, std::nullopt);
-      } else {
-        const int64_t expiry = random_.one_in(5) ? clock_.wall_ms() + 1000 : 0;
-        put("u" + key,
-            stored(std::string(random_.below(150), static_cast<char>('a' + random_.below(26))), expiry));
-        if (expiry != 0) put(kv::expiry_key_from(expiry) + key, "");
-      }
-    }
-    if (random_.one_in(6)) {
-      std::string message;
-      kv::append_queue_message(message, {.payload = "message"});
-      put(kv::queue_key(clock_.wall_ms(), {random_.next() >> 8, 0}, 0), message);
-    }
-    // What an expiry sweep and a delivery do.
-    for (const auto& [key, value] : states_.back().values) {
-      if ((key[0] != kv::kExpiryPrefix && key[0] != kv::kQueuePrefix) || !random_.one_in(8)) continue;
-      writes.emplace_back(key, std::nullopt);
-    }
-    const CommitOutcome outcome = commit(db(), [&](Transaction& t) -> Result<CommitRequest::Decision> {
-      for (const auto& [key, value] : writes) {
-        if (value)
-          t.put(key, *value);
-        else
-          t.erase(key);
-      }
-      return CommitRequest::Decision::kCommit;
-    });
-    ASSERT_TRUE(outcome.committed) << outcome.status.error().message;
-    for (const auto& [key, value] : writes) {
-      if (value)
-        next.values[key] = outcome.versionstamp.hex() + *value;
-      else
-        next.values.erase(key);
-    }
-    next.point = {outcome.versionstamp, outcome.timestamp_ms};
-    states_.push_back(std::move(next));
-  }
-}
-
-const KeyValues& BackupTest::state_at(Versionstamp stamp) const {
-  const auto above =
-      std::ranges::upper_bound(states_, stamp, {}, [](const State& s) { return s.point.stamp; });
-  return (above - 1)->values;
-}
-
-void BackupTest::new_shipper(const ShipperOptions& options, const std::string& store) {
-  if (shipper_) shipper_->release();
-  const LogSink log = [this](LogLevel, std::string_view line) { log_.emplace_back(line); };
-  shipper_ = std::make_unique<Shipper>(
-      clock_, objects_, kPrefix,
-      ShipperIdentity{"database-1", "default", store, "session-" + std::to_string(++sessions_)}, options,
-      log);
-}
-
-void BackupTest::round() {
-  run_round(shipper(), db());
-}
-
-void BackupTest::ship_all() {
-  for (int i = 0; i < kRounds; ++i) {
-    if (shipper().idle(db())) return;
-    clock_.pass_ms(1);
-    if (!shipper().due(db())) clock_.pass_ms(61'000);
-    round();
-  }
-  FAIL() << "not shipped after many rounds: " << shipper().status().message;
-}
-
-Result<BackupTest::Restored> BackupTest::restore(const std::optional<kv::MomentName>& until,
-                                                 const std::string& prefix) {
-  const std::string name = "restored-" + std::to_string(++restores_);
-  const std::string scratch = folder_ / (name + "-scratch");
-  TM_TRY(engine_->file_system().create_dir(scratch));
-  Restored out;
-  TM_ASSIGN(out.database, Database::open(*engine_, folder_ / name, small_database()));
-  FollowerOptions options;
-  options.scratch_folder = scratch;
-  options.stretch_bytes = restores_ % 2 == 0 ? SnapshotLoad::kStretchBytes : 3000;
-  TM_ASSIGN(out.follower, Follower::open(*engine_, *out.database, *objects_, prefix, options));
-  TM_TRY(out.follower->begin(until));
-  TM_TRY(out.follower->pull(until));
-  return out;
-}
-
-void BackupTest::expect_same(Database& database, Versionstamp head) {
-  ASSERT_EQ(contents(*database.read()), state_at(head));
-  for (const State& state : states_) {
-    if (state.point.stamp < database.horizon() || state.point.stamp > database.head()) continue;
-    auto pin = database.pin(state.point.stamp);
-    ASSERT_TRUE(pin.has_value()) << pin.error().message;
-    ASSERT_EQ(contents(*database.read(**pin)), state.values) << state.point.stamp.hex();
-    const auto commit = database.last_commit(state.point.stamp, INT64_MAX);
-    ASSERT_TRUE(commit.has_value());
-    if (state.point.stamp > database.horizon()) {
-      ASSERT_EQ(*commit, state.point);
-    }
-  }
-}
-
-void BackupTest::expect_restores_all() {
-  const Result<Restored> restored = restore();
-  ASSERT_TRUE(restored.has_value()) << restored.error().message;
-  ASSERT_EQ(restored->database->head(), db().head());
-  ASSERT_NO_FATAL_FAILURE(expect_same(*restored->database, db().head()));
-}
-
-void BackupTest::expect_restores(const std::optional<kv::MomentName>& until) {
-  Result<Restored> restored = restore(until);
-  ASSERT_TRUE(restored.has_value()) << restored.error().message;
-  ASSERT_NO_FATAL_FAILURE(expect_same(*restored->database, restored->database->head()));
-}
-
 namespace {
 
 TEST_F(BackupTest, SnapshotAndLogGiveEveryState) {
@@ -206,23 +35,6 @@ TEST_F(BackupTest, AnEmptyDatabaseHasABackup) {
   commit_some(20);
   ship_all();
   expect_restores();
-}
-
-TEST_F(BackupTest, AReplicaFollows) {
-  open();
-  commit_some(50);
-  new_shipper();
-  ship_all();
-  auto replica = restore();
-  ASSERT_TRUE(replica.has_value()) << replica.error().message;
-  for (int i = 0; i < 20; ++i) {
-    commit_some(static_cast<int>(random_.below(40)));
-    ship_all();
-    const auto taken = replica->follower->pull();
-    ASSERT_TRUE(taken.has_value()) << taken.error().message;
-    EXPECT_EQ(replica->database->head(), db().head());
-  }
-  expect_same(*replica->database, db().head());
 }
 
 TEST_F(BackupTest, AGenerationThatCameOfAgeIsContinued) {
@@ -333,45 +145,6 @@ TEST_F(BackupTest, AGenerationThatBeganUnheard) {
   }
 }
 
-// A generation that never became complete stands between the one that a replica follows and the next one.
-TEST_F(BackupTest, AReplicaDoesNotWaitForAGenerationThatWasGivenUp) {
-  DatabaseOptions options = small_database();
-  options.retention = Retention::none();
-  open(options);
-  commit_some(50);
-  new_shipper();
-  ship_all();
-  auto replica = restore();
-  ASSERT_TRUE(replica.has_value());
-  const auto lose_history = [&] {
-    shipper().let_go(db());
-    commit_some(100);
-    ASSERT_TRUE(db().compact().has_value());
-  };
-  ASSERT_NO_FATAL_FAILURE(lose_history());
-  // Its snapshot is refused.
-  objects_->fate = [](const std::string& operation, const std::string& key) {
-    return operation == "put" && key.find("/snapshots/") != std::string::npos
-               ? MemoryObjectStore::Fate::kRefused
-               : MemoryObjectStore::Fate::kDone;
-  };
-  for (int i = 0; i < 3; ++i) round();
-  EXPECT_TRUE(replica->follower->pull().has_value());
-  ASSERT_NO_FATAL_FAILURE(lose_history());
-  objects_->fate = nullptr;
-  new_shipper();
-  ASSERT_NO_FATAL_FAILURE(ship_all());
-  const auto pulled = replica->follower->pull();
-  ASSERT_FALSE(pulled.has_value());
-  EXPECT_EQ(pulled.error().code, ErrorCode::kConflict);
-  EXPECT_NE(pulled.error().message.find("begin with an empty database"), std::string::npos)
-      << pulled.error().message;
-  // A moment in the gap is what was there before it.
-  const auto then = restore(states_[120].point.stamp);
-  ASSERT_TRUE(then.has_value()) << then.error().message;
-  EXPECT_EQ(contents(*then->database->read()), state_at(then->database->head()));
-}
-
 // Whether an object ends because it is large enough or because there is no more, its name and bytes are the
 // same: so what is written again takes the place of what was written.
 TEST(LogObjectWriterTest, AnObjectIsTheSameHoweverItCameToItsEnd) {
@@ -440,55 +213,6 @@ TEST_F(BackupTest, AGatedCommitIsAnsweredWhenItCanBeRestored) {
   const auto restored = restore();
   ASSERT_TRUE(restored.has_value()) << restored.error().message;
   EXPECT_EQ(contents(*restored->database->read()), contents(*db().read()));
-}
-
-// What the reader had to wait for is not read again after an interruption; what the store had ready before it
-// was wanted is not written to the disk for that.
-TEST_F(BackupTest, WhatWasWaitedForIsKept) {
-  std::map<std::string, std::string> all;
-  std::vector<ObjectInfo> infos;
-  for (char name = 'a'; name < 'k'; ++name) {
-    all[std::string(1, name)] = std::string(100, name);
-    infos.push_back({std::string(1, name), 100, 0});
-  }
-  objects_->set_objects(all);
-  for (const bool waits : {true, false}) {
-    SCOPED_TRACE(waits);
-    const std::string folder = folder_ / (waits ? "slow" : "fast");
-    ASSERT_TRUE(engine_->file_system().create_dir(folder).has_value());
-    std::atomic<bool> wanted = false;
-    std::atomic<int> reads = 0;
-    objects_->fate = [&](const std::string&, const std::string&) {
-      while (waits && !wanted) system_clock().sleep_us(100);
-      if (waits) system_clock().sleep_us(2000);  // by then the reader waits again
-      ++reads;
-      return MemoryObjectStore::Fate::kDone;
-    };
-    const KeptObjects kept(engine_->file_system(), folder, false);
-    for (const bool again : {false, true}) {
-      wanted = again;
-      ObjectFetch fetch(engine_->executor(), *objects_, infos, kept);
-      while (!waits && !again && reads < 10) system_clock().sleep_us(100);
-      // So that the last of them has been asked whether to be kept.
-      if (!waits && !again) system_clock().sleep_us(50'000);
-      std::thread later([&] {
-        system_clock().sleep_us(20'000);
-        wanted = true;
-      });
-      for (const ObjectInfo& info : infos) {
-        const auto fetched = fetch.next();
-        ASSERT_TRUE(fetched.has_value() && *fetched) << fetched.error().message;
-        EXPECT_EQ((*fetched)->bytes, all[info.key]);
-      }
-      later.join();
-    }
-    if (waits) {
-      EXPECT_LT(reads, 20);
-    } else {
-      EXPECT_EQ(reads, 20);
-    }
-  }
-  objects_->fate = nullptr;
 }
 
 TEST_F(BackupTest, AnImportMakesANewGeneration) {
@@ -611,56 +335,6 @@ TEST_F(BackupTest, WhatAFencedWriterWroteCountsForNothing) {
     ASSERT_NO_FATAL_FAILURE(expect_restores());
     shipper_.reset();
     database_.reset();
-  }
-}
-
-// A moment at the end of a generation that the next one does not continue, and one in the gap behind it.
-TEST_F(BackupTest, MomentsBeforeAGapAreRestored) {
-  DatabaseOptions options = small_database();
-  options.retention = Retention::none();
-  open(options);
-  commit_some(50);
-  new_shipper();
-  ship_all();
-  commit_some(20);
-  ship_all();
-  const CommitPoint end = states_.back().point;
-  shipper().let_go(db());
-  clock_.pass_ms(1000);
-  commit_some(50);
-  ASSERT_TRUE(db().compact().has_value());
-  ship_all();
-  clock_.pass_ms(1000);
-  for (const kv::MomentName until :
-       {kv::MomentName(end.stamp), kv::MomentName(kv::TimeMs{end.timestamp_ms + 500})}) {
-    auto restored = restore(until);
-    ASSERT_TRUE(restored.has_value()) << restored.error().message;
-    EXPECT_EQ(restored->database->head(), end.stamp);
-    expect_same(*restored->database, end.stamp);
-  }
-}
-
-TEST_F(BackupTest, FlippedBitsAreNoticed) {
-  open();
-  commit_some(50);
-  new_shipper();
-  ship_all();
-  commit_some(20);
-  ship_all();
-  const auto whole = objects_->objects();
-  for (const auto& [key, bytes] : whole) {
-    if (!key.ends_with(".bin")) continue;
-    for (int i = 0; i < 20; ++i) {
-      auto damaged = whole;
-      const size_t bit = random_.below(8 * bytes.size());
-      damaged[key][bit / 8] = static_cast<char>(bytes[bit / 8] ^ (1 << bit % 8));
-      objects_->set_objects(damaged);
-      const auto source = Source::open(*objects_, kPrefix);
-      ASSERT_TRUE(source.has_value());
-      const auto found = verify_backup(*engine_, *source, {});
-      ASSERT_TRUE(found.has_value()) << found.error().message;
-      EXPECT_FALSE(found->problems.empty()) << key << " bit " << bit;
-    }
   }
 }
 

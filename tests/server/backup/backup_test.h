@@ -43,6 +43,9 @@ inline DatabaseOptions small_database() {
   return options;
 }
 
+// What the engine holds of a value.
+std::string stored(const std::string& data, int64_t expire_at_ms);
+
 // All that a backup holds of a view: everything but the server's bookkeeping.
 KeyValues contents(const ReadView& view);
 
