@@ -133,7 +133,7 @@ class DatabaseImpl final : public Database, private WadingObserver {
   int64_t head_timestamp_ms() const override { return pipeline_.head().timestamp_ms; }
   Versionstamp durable() const override { return pipeline_.durable(); }
   void release(Versionstamp up_to) override { pipeline_.release(up_to); }
-  void set_gate_open(bool open) override { pipeline_.set_gate_open(open); }
+  void set_gate(GateState state) override { pipeline_.set_gate(state); }
   void set_durable_hook(std::function<void()> hook) override { pipeline_.set_durable_hook(std::move(hook)); }
   Versionstamp horizon() const override { return snapshots_->horizon(); }
 
@@ -148,16 +148,15 @@ class DatabaseImpl final : public Database, private WadingObserver {
     return history().floor(stamp, timestamp_ms);
   }
   Status visit_history(Versionstamp from, Versionstamp to, HistoryVisitor& visitor) const override {
-    return history().visit(from, to, visitor);
+    return durable_history().visit(from, to, visitor);
   }
   Status visit_writes(Versionstamp from, Versionstamp to, WriteVisitor& visitor) const override {
-    const Versionstamp at = durable();
-    return CommitHistory(*versions_, at).visit_writes(from, to, visitor);
+    return durable_history().visit_writes(from, to, visitor);
   }
   Status visit_commits(
       Versionstamp from, Versionstamp to,
       const std::function<bool(const CommitPoint& commit, uint32_t writes)>& visit) const override {
-    return history().visit_newest_first(from, to, visit);
+    return durable_history().visit_newest_first(from, to, visit);
   }
 
   std::unique_ptr<ReadView> read() const override {
@@ -172,7 +171,7 @@ class DatabaseImpl final : public Database, private WadingObserver {
   std::unique_ptr<ReadView> read(const Snapshot& snapshot) const override {
     return std::make_unique<View>(versions_->acquire(), snapshot.versionstamp(), observer());
   }
-  Result<std::shared_ptr<Snapshot>> pin(Versionstamp at) override { return snapshots_->pin(at, head()); }
+  Result<std::shared_ptr<Snapshot>> pin(Versionstamp at) override { return snapshots_->pin(at, durable()); }
   std::shared_ptr<Snapshot> pin_head() override {
     while (true) {
       // Fails only if the horizon has moved beyond the head that was read just now.
@@ -302,9 +301,13 @@ class DatabaseImpl final : public Database, private WadingObserver {
 
  private:
   void on_wading() override { background_.schedule_compaction(); }
-  // The head is read first: what is at or below it is in memtables or change files by then.
+  // The stamp is read first: what is at or below it is in memtables or change files by then.
   CommitHistory history() const {
     const Versionstamp at = head();
+    return CommitHistory(*versions_, at);
+  }
+  CommitHistory durable_history() const {
+    const Versionstamp at = durable();
     return CommitHistory(*versions_, at);
   }
   WadingObserver* observer() const { return const_cast<DatabaseImpl*>(this); }

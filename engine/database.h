@@ -116,14 +116,15 @@ class Ingest {
   virtual Status append(std::unique_ptr<Ingest> behind) = 0;
 
   // Publishes. `last` becomes the head (at or above every stamp added). The outcome is as a commit's;
-  // kInvalidArgument if a stamp is not above the head of that moment. Call one of the two once.
+  // kInvalidArgument if a stamp is not above the last commit. Call one of the two once.
   virtual CommitOutcome publish(const CommitPoint& last) = 0;
   // The same, with a last look at the database: `complete` is called when no transaction can come in between
-  // any more, with the head, and with what a commit would be given now. It may add to the ingest, reads
-  // `head` where it reads the head, and gives what becomes the head, or nothing: then nothing is published,
-  // and the outcome is a success without `committed`. It must not commit anything. Writers wait for it.
+  // any more, with the last commit (it is durable, but need not be released), and with what a commit would be
+  // given now. It may add to the ingest, reads `last` where it reads the head, and gives what becomes the
+  // head, or nothing: then nothing is published, and the outcome is a success without `committed`. It must
+  // not commit anything. Writers wait for it.
   using Complete =
-      std::function<Result<std::optional<CommitPoint>>(const CommitPoint& head, const CommitPoint& next)>;
+      std::function<Result<std::optional<CommitPoint>>(const CommitPoint& last, const CommitPoint& next)>;
   virtual CommitOutcome publish(const Complete& complete) = 0;
 };
 
@@ -150,8 +151,8 @@ class Database {
   virtual Versionstamp durable() const = 0;
   // Commits up to there become head and are answered. Any thread.
   virtual void release(Versionstamp up_to) = 0;
-  // From now on, or no longer, all are released at once.
-  virtual void set_gate_open(bool open) = 0;
+  // From now on; kHolds when it is opened. Any thread.
+  virtual void set_gate(GateState state) = 0;
   // `hook` is called after commits have become durable that wait for release(), on a thread that commits; it
   // must be short. Null: no longer; when this returns the one before is not being called.
   virtual void set_durable_hook(std::function<void()> hook) = 0;
@@ -173,9 +174,10 @@ class Database {
   // The last commit at or below both, or the beginning if there is none. Commits below the horizon are
   // forgotten bit by bit: then an earlier one, or the beginning, is given.
   virtual Result<CommitPoint> last_commit(Versionstamp stamp, int64_t timestamp_ms) const = 0;
-  // Commits above `from` up to `to`, the oldest first. REQUIRES: from >= horizon(), or some may be missing.
+  // Commits above `from` up to `to`, the oldest first; no further than durable(). REQUIRES: from >=
+  // horizon(), or some may be missing.
   virtual Status visit_history(Versionstamp from, Versionstamp to, HistoryVisitor& visitor) const = 0;
-  // The same, with what they wrote, up to durable(). REQUIRES: `from` is pinned.
+  // The same, with what they wrote. REQUIRES: `from` is pinned.
   virtual Status visit_writes(Versionstamp from, Versionstamp to, WriteVisitor& visitor) const = 0;
   // The same, the newest first and without their writes, until `visit` gives false.
   virtual Status visit_commits(
@@ -186,7 +188,8 @@ class Database {
   virtual std::unique_ptr<ReadView> read() const = 0;
   // A view of the snapshot's moment.
   virtual std::unique_ptr<ReadView> read(const Snapshot& snapshot) const = 0;
-  // Pins a moment between horizon and head. kBeyondHorizon, naming the range, otherwise.
+  // Pins a moment between horizon and durable(): what lies above head has not been released. kBeyondHorizon,
+  // naming the range, otherwise.
   virtual Result<std::shared_ptr<Snapshot>> pin(Versionstamp at) = 0;
   // Pins head.
   virtual std::shared_ptr<Snapshot> pin_head() = 0;

@@ -76,10 +76,13 @@ class CommitRequest {
   virtual void done(const CommitOutcome& outcome) = 0;
 
  private:
+  friend class CommitGate;
   friend class CommitPipeline;
+  friend class RequestList;
   CommitRequest* next_ = nullptr;
   Signal* waiter_ = nullptr;        // of the thread that waits for it in commit(); null: done() is called
   IngestSource* ingest_ = nullptr;  // publishes segments instead of running
+  bool passes_gate_ = false;        // it waits for nothing but what was before it to be durable here
   CommitOutcome outcome_;
 };
 

@@ -1,9 +1,10 @@
 // Things start from the bottom up (engine, store, service, admin socket, listener) and end from the top down.
 // The main thread waits for signals (SIGHUP reads the TLS files again) and several times a second has the
 // store begin what is due; a signal that ends the server makes an end of that, then the listener stops taking
-// requests and lets those it has be answered, the service waits for what the client no longer waits for, and
-// the databases are closed, all within the shutdown timeout. If something hangs longer than that, the process
-// ends without a clean close: every answered write is durable anyway, and the next start replays the log.
+// requests and lets those it has be answered (commits that wait for their backup for nearly as long), the
+// service waits for what the client no longer waits for, and the databases are closed, all within the
+// shutdown timeout. If something hangs longer than that, the process ends without a clean close: every
+// answered write is durable anyway, and the next start replays the log.
 #include "tools/serve.h"
 
 #include <sys/resource.h>
@@ -20,10 +21,12 @@
 #include <cstdlib>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <thread>
 #include <utility>
 
 #include "engine/database.h"
+#include "engine/io/sync.h"
 #include "server/connect/service.h"
 #include "server/host/host.h"
 #include "server/http/listener.h"
@@ -48,6 +51,10 @@ constexpr uint64_t kWriteFramingBytes = 64;
 constexpr uint32_t kMetricsConnections = 100;
 // Those who watch a server end with it; nobody waits for them.
 constexpr int64_t kOperatorGraceMs = 100;
+// Commits that wait for a backup are answered without it so long before the shutdown timeout, or for this
+// share of it, so that the answer is not cut off.
+constexpr int64_t kBackupGraceUs = 1'000'000;
+constexpr int64_t kBackupGraceShare = 4;
 
 host::HostOptions host_options(const ServeOptions& options, const LogSink& log) {
   host::HostOptions out;
@@ -121,6 +128,40 @@ class Poller {
 
   boost::asio::steady_timer timer_;
   std::function<void()> poll_;
+};
+
+// While the server stops: commits that wait for their backup go on into it, until `give_up_us` (monotonic);
+// then they are answered without.
+class BackupsMeanwhile {
+ public:
+  BackupsMeanwhile(BackupDriver& backups, Clock& clock, int64_t give_up_us)
+      : thread_([this, &backups, &clock, give_up_us] {
+          MutexLock lock(mutex_);
+          while (!over_) {
+            const bool in_time = clock.monotonic_us() < give_up_us;
+            mutex_.unlock();
+            in_time ? backups.poll() : backups.give_up();
+            mutex_.lock();
+            if (!over_) changed_.wait_for_us(mutex_, kPollUs);
+          }
+        }) {}
+  ~BackupsMeanwhile() {
+    {
+      MutexLock lock(mutex_);
+      over_ = true;
+      changed_.notify_all();
+    }
+    thread_.join();
+  }
+  BackupsMeanwhile(const BackupsMeanwhile&) = delete;
+
+ private:
+  static constexpr int64_t kPollUs = 100'000;
+
+  Mutex mutex_;
+  CondVar changed_;
+  bool over_ TM_GUARDED_BY(mutex_) = false;
+  std::thread thread_;  // the last: it uses the others
 };
 
 // On each SIGHUP, for as long as the signals are waited for.
@@ -305,19 +346,25 @@ int serve(const ServeOptions& options) {
   });
   health.begin_stopping();
   log(LogLevel::kInfo, std::string("stopping on ") + signal_name(signal));
-  const int64_t deadline_us = engine->clock().monotonic_us() + options.shutdown_timeout_ms * 1000;
+  const int64_t timeout_us = options.shutdown_timeout_ms * 1000;
+  const int64_t deadline_us = engine->clock().monotonic_us() + timeout_us;
+  const auto left_us = [&] { return std::max<int64_t>(deadline_us - engine->clock().monotonic_us(), 0); };
+  std::optional<BackupsMeanwhile> meanwhile;
+  if (!(*host)->read_only())
+    meanwhile.emplace(backups, engine->clock(),
+                      deadline_us - std::min(kBackupGraceUs, timeout_us / kBackupGraceShare));
   admin->reset();
-  if (!(*listener)->stop(options.shutdown_timeout_ms)) {
+  if (!(*listener)->stop(left_us() / 1000)) {
     log(LogLevel::kWarning, "the shutdown timeout passed: open connections were cut off");
   }
   if (*operator_listener) (*operator_listener)->stop(kOperatorGraceMs);
-  const auto left_us = [&] { return std::max<int64_t>(deadline_us - engine->clock().monotonic_us(), 0); };
   if (const int64_t unanswered = service.wait_until_idle(left_us()) + pages.wait_until_idle(left_us())) {
     log(LogLevel::kError,
         std::to_string(unanswered) +
             " requests did not end within the shutdown timeout; leaving without a clean close");
     std::_Exit(1);
   }
+  meanwhile.reset();
   operator_listener->reset();
   listener->reset();
   if (replica) replica->stop();

@@ -43,25 +43,20 @@ CommitPipeline::CommitPipeline(Setup setup)
       last_(setup.last),
       wal_(std::move(setup.wal)),
       wal_end_(wal_->end()),
-      synced_wal_(wal_) {
+      synced_wal_(wal_),
+      gate_(head_) {
   head_.set(setup.last);
   durable_.set(setup.last);
   wal_bytes_ = wal_end_;
 }
 
-void CommitPipeline::push(CommitRequest& request) {
-  request.next_ = nullptr;
-  request.outcome_ = {};
-  (queue_first_ == nullptr ? queue_first_ : queue_last_->next_) = &request;
-  queue_last_ = &request;
-}
-
 void CommitPipeline::submit(CommitRequest& request) {
   request.waiter_ = nullptr;
+  request.outcome_ = {};
   {
     MutexLock lock(mutex_);
-    if (!closing_ && !refused_ && kept_bytes_ <= options_.gated_bytes_max) {
-      push(request);
+    if (!closing_ && !refused_ && gate_.bytes() <= options_.gated_bytes_max) {
+      queue_.push(request);
       // A task in the lane that has not got there yet will find it.
       if (may_validate() && tasks_ < (syncing_ ? 2 : 1)) hand_over();
       return;
@@ -74,13 +69,14 @@ void CommitPipeline::submit(CommitRequest& request) {
 CommitOutcome CommitPipeline::commit(CommitRequest& request) {
   Signal signal;
   request.waiter_ = &signal;
+  request.outcome_ = {};
   {
     MutexLock lock(mutex_);
-    if (closing_ || refused_ || kept_bytes_ > options_.gated_bytes_max) {
+    if (closing_ || refused_ || gate_.bytes() > options_.gated_bytes_max) {
       request.outcome_.status = std::unexpected<Error>(refusal());
       return request.outcome_;
     }
-    push(request);
+    queue_.push(request);
   }
   drive(&signal);
   return std::move(request.outcome_);
@@ -93,13 +89,13 @@ Error CommitPipeline::refusal() const {
 }
 
 bool CommitPipeline::may_validate() const {
-  return !validating_ && queue_first_ != nullptr && !stalled_ && !publishing_ &&
-         pending_bytes_ < kPendingBytesMax;
+  return !validating_ && !queue_.empty() && !stalled_ && !publishing_ && pending_bytes_ < kPendingBytesMax;
 }
 
 void CommitPipeline::hand_over() {
   if (!may_validate() && !may_sync()) return;
-  CommitRequest* const candidates[] = {may_sync() ? pending_.front().first : nullptr, queue_first_};
+  CommitRequest* const candidates[] = {may_sync() ? pending_.front().requests.first() : nullptr,
+                                       queue_.first()};
   for (CommitRequest* request : candidates) {
     if (request == nullptr || request->waiter_ == nullptr) continue;
     request->waiter_->tell(kLead);
@@ -149,12 +145,6 @@ CommitPipeline::Batch CommitPipeline::new_batch(std::string memory) const {
   return batch;
 }
 
-void CommitPipeline::attach(Batch& batch, CommitRequest& request) {
-  request.next_ = nullptr;
-  (batch.first == nullptr ? batch.first : batch.tail->next_) = &request;
-  batch.tail = &request;
-}
-
 bool CommitPipeline::needs_switch() const {
   const Memtable& active = *state_->active;
   if (active.empty()) return false;
@@ -164,7 +154,7 @@ bool CommitPipeline::needs_switch() const {
 
 void CommitPipeline::seal(Batch& batch, std::vector<Batch>& sealed) {
   wal_end_ = batch.commits > 0 ? batch.end() : batch.base;
-  if (batch.first != nullptr || batch.starts_wal) sealed.push_back(std::move(batch));
+  if (!batch.requests.empty() || batch.starts_wal) sealed.push_back(std::move(batch));
 }
 
 Status CommitPipeline::switch_memtable(Batch& batch, std::vector<Batch>& sealed) {
@@ -242,31 +232,33 @@ void CommitPipeline::validate_one(CommitRequest& request, Batch& batch) {
   outcome.timestamp_ms = timestamp_ms;
 }
 
-bool CommitPipeline::validate_ingest(CommitRequest& request, Batch& batch, std::vector<Batch>& sealed) {
+std::optional<bool> CommitPipeline::validate_ingest(RequestList& queue, Batch& batch,
+                                                    std::vector<Batch>& sealed) {
+  CommitRequest& request = *queue.first();
   CommitOutcome& outcome = request.outcome_;
   const auto refuse = [&](Error error) {
     outcome.status = std::unexpected<Error>(std::move(error));
-    attach(batch, request);
-    return true;
+    batch.requests.push(queue.pop());
+    return false;
   };
   if (!state_->active->empty()) {
     if (Status switched = switch_memtable(batch, sealed); !switched) return refuse(switched.error());
-    return false;
+    return std::nullopt;
   }
-  if (versions_.frozen_count() > 0) return false;
+  if (versions_.frozen_count() > 0) return std::nullopt;
   const Head::Value next = next_commit();
   auto finished = request.ingest_->finish(last_, next.stamp, next.timestamp_ms);
   if (!finished) return refuse(std::move(finished).error());
   if (*finished == nullptr) {
-    attach(batch, request);
-    return true;
+    batch.requests.push(queue.pop());
+    return false;
   }
   const WalIngest& ingest = **finished;
   Versionstamp lowest = ingest.last_stamp;
   for (const SegmentMeta& meta : ingest.segments) lowest = std::min(lowest, meta.min_stamp);
   if (lowest <= last_.stamp || ingest.timestamp_ms < last_.timestamp_ms)
-    return refuse(
-        {ErrorCode::kInvalidArgument, "the segments are not newer than the head, " + last_.stamp.hex()});
+    return refuse({ErrorCode::kInvalidArgument,
+                   "the segments are not newer than the last commit, " + last_.stamp.hex()});
   const std::string payload = encode_ingest(ingest);
   seal(batch, sealed);
   batch = new_batch({});
@@ -282,10 +274,10 @@ bool CommitPipeline::validate_ingest(CommitRequest& request, Batch& batch, std::
     outcome.versionstamp = ingest.last_stamp;
     outcome.timestamp_ms = ingest.timestamp_ms;
   }
-  attach(batch, request);
+  batch.requests.push(queue.pop());
   seal(batch, sealed);
   batch = new_batch({});
-  return true;
+  return outcome.committed;
 }
 
 // The record is durable: the same edit that recovery would make of it.
@@ -306,8 +298,7 @@ CommitOutcome CommitPipeline::ingest(IngestSource& source) {
 // Takes what waits, as far as one batch goes.
 void CommitPipeline::validate_queue() {
   validating_ = true;
-  CommitRequest* next = std::exchange(queue_first_, nullptr);
-  queue_last_ = nullptr;
+  RequestList queue = queue_.take();
   // The newest record that the syncer has not taken is continued.
   Batch batch;
   const bool continued =
@@ -329,16 +320,12 @@ void CommitPipeline::validate_queue() {
   bool flush_first = false;
   bool publishing = false;
   bool freeze_done = false;
-  while (next != nullptr && batch.record.size() < kBatchBytes) {
-    if (next->ingest_ != nullptr) {
-      CommitRequest* const after = next->next_;
-      if (!validate_ingest(*next, batch, sealed)) {
-        flush_first = true;
-        break;
-      }
-      publishing = next->outcome_.committed;
-      next = after;
-      if (publishing) break;
+  while (!queue.empty() && batch.record.size() < kBatchBytes) {
+    if (queue.first()->ingest_ != nullptr) {
+      const std::optional<bool> published = validate_ingest(queue, batch, sealed);
+      flush_first = !published;
+      publishing = published.value_or(false);
+      if (flush_first || publishing) break;
       continue;
     }
     Status ready;
@@ -356,17 +343,18 @@ void CommitPipeline::validate_queue() {
                      "the disk is full: " + versions_.dir() + " takes no writes until there is room");
       }
     }
-    CommitRequest& request = *std::exchange(next, next->next_);
+    CommitRequest& request = queue.pop();
     if (ready)
       validate_one(request, batch);
     else
       request.outcome_.status = std::move(ready);
     if (TM_MUTANT("engine.answer-check-early") && !request.outcome_.committed) {
-      request.next_ = nullptr;
-      answer(&request);
+      RequestList early;
+      early.push(request);
+      answer(early);
       continue;
     }
-    attach(batch, request);
+    batch.requests.push(request);
   }
   seal(batch, sealed);
   state_.reset();
@@ -376,19 +364,14 @@ void CommitPipeline::validate_queue() {
     pending_bytes_ += b.record.size();
     pending_.push_back(std::move(b));
   }
-  CommitRequest* refused = nullptr;
-  if (next != nullptr && refused_) {  // refuse() came in between and did not see these
-    refused = std::exchange(next, nullptr);
-    for (CommitRequest* r = refused; r != nullptr; r = r->next_)
-      r->outcome_.status = std::unexpected<Error>(*refused_);
+  RequestList refused;
+  if (refused_) {  // refuse() came in between and did not see these
+    queue.fail_all(*refused_);
+    refused = queue.take();
   }
-  if (next != nullptr) {  // back to the front of the queue
-    CommitRequest* last = next;
-    while (last->next_ != nullptr) last = last->next_;
-    last->next_ = queue_first_;
-    if (queue_first_ == nullptr) queue_last_ = last;
-    queue_first_ = next;
-  }
+  // Back to the front of the queue.
+  queue.append(queue_);
+  queue_ = queue;
   // Looked at again under the lock: a flush that ended meanwhile will not come to end the stall.
   publishing_ = publishing;
   stalled_ = (stalled && !disk_full_ &&
@@ -396,7 +379,7 @@ void CommitPipeline::validate_queue() {
              (flush_first && versions_.frozen_count() > 0);
   validating_ = false;
   changed_.notify_all();
-  if (refused == nullptr) return;
+  if (refused.empty()) return;
   mutex_.unlock();
   answer(refused);
   mutex_.lock();
@@ -465,15 +448,10 @@ bool CommitPipeline::sync_pending(const Signal* own) {
   const int64_t delay_us = write_delay_us(bytes, versions_.acquire()->version->live[0].size(),
                                           options_.level0_slowdown_trigger, options_.level0_stop_trigger);
 
-  // One list of all requests, in order.
-  CommitRequest* first = nullptr;
-  CommitRequest* tail = nullptr;
+  const Head::Value last = group.back().last;
+  RequestList requests;
   const auto collect = [&](std::vector<Batch>& batches) {
-    for (Batch& batch : batches) {
-      if (batch.first == nullptr) continue;
-      (first == nullptr ? first : tail->next_) = batch.first;
-      tail = batch.tail;
-    }
+    for (Batch& batch : batches) requests.append(batch.requests);
   };
   collect(group);
   mutex_.lock();
@@ -489,15 +467,10 @@ bool CommitPipeline::sync_pending(const Signal* own) {
     collect(pending_);
     pending_.clear();
     pending_bytes_ = 0;
-    for (CommitRequest* r = first; r != nullptr; r = r->next_) {
-      r->outcome_ = {};
-      r->outcome_.status =
-          fail(ErrorCode::kUnknownOutcome, "it is not known whether the commit is durable: " + cause.message);
-    }
-    for (CommitRequest* r = queue_first_; r != nullptr; r = r->next_)
-      r->outcome_.status = std::unexpected<Error>(*refused_);
-    (first == nullptr ? first : tail->next_) = queue_first_;
-    queue_first_ = queue_last_ = nullptr;
+    requests.fail_all(
+        {ErrorCode::kUnknownOutcome, "it is not known whether the commit is durable: " + cause.message});
+    queue_.fail_all(*refused_);
+    requests.append(queue_);
   }
   if (spare_record_.capacity() < group.front().record.capacity() &&
       group.front().record.capacity() <= 2 * kBatchBytes)
@@ -510,24 +483,22 @@ bool CommitPipeline::sync_pending(const Signal* own) {
   syncing_ = false;
   if (delay_us > 0 && !closing_) hold_back(delay_us);
   bool leaves = false;
-  const bool kept = written && options_.gated && !gate_open_;
+  const bool tells = written && options_.gated && gate_.holds();
   if (written && options_.gated) {
-    keep({first, tail}, bytes);
-    // One without commits may have seen nothing that waits.
-    first = take_released(gate_open_ ? Versionstamp::max() : std::max(head_.get().stamp, released_)).first;
+    requests = gate_.pass(requests, bytes, last);
   } else if (!written) {
-    RequestList all = drop_kept(written.error().message);
-    all.append({first, tail});
-    first = all.first;
+    RequestList all = gate_.drop(written.error().message);
+    all.append(requests);
+    requests = all;
   }
-  for (CommitRequest* r = first; own != nullptr && r != nullptr && !leaves; r = r->next_)
+  for (const CommitRequest* r = requests.first(); own != nullptr && r != nullptr && !leaves; r = r->next_)
     leaves = r->waiter_ == own;
   // Whoever leads the next group should start before this one's answers go out.
   if (leaves) hand_over();
   changed_.notify_all();
   mutex_.unlock();
-  answer(first);
-  if (kept) {
+  answer(requests);
+  if (tells) {
     MutexLock lock(hook_mutex_);
     if (durable_hook_) durable_hook_();
   }
@@ -535,78 +506,18 @@ bool CommitPipeline::sync_pending(const Signal* own) {
   return leaves;
 }
 
-void CommitPipeline::RequestList::append(const RequestList& more) {
-  if (more.first == nullptr) return;
-  (first == nullptr ? first : tail->next_) = more.first;
-  tail = more.tail;
-}
-
-void CommitPipeline::keep(const RequestList& requests, uint64_t bytes) {
-  kept_.push_back({requests, bytes});
-  kept_bytes_ += bytes;
-}
-
-CommitPipeline::RequestList CommitPipeline::take_released(Versionstamp up_to) {
-  RequestList released;
-  while (!kept_.empty()) {
-    Kept& group = kept_.front();
-    released.append(take_front(group.requests, up_to));
-    if (group.requests.first != nullptr) break;
-    kept_bytes_ -= group.bytes;
-    kept_.pop_front();
-  }
-  return released;
-}
-
-CommitPipeline::RequestList CommitPipeline::take_front(RequestList& requests, Versionstamp up_to) {
-  RequestList taken{requests.first, nullptr};
-  const CommitOutcome* last = nullptr;
-  CommitRequest* next = taken.first;
-  for (; next != nullptr; next = next->next_) {
-    const CommitOutcome& outcome = next->outcome_;
-    if (outcome.committed && outcome.versionstamp > up_to) break;
-    if (outcome.committed) last = &outcome;
-    taken.tail = next;
-  }
-  if (taken.tail == nullptr) return {};
-  if (last != nullptr) head_.set({last->versionstamp, last->timestamp_ms});
-  taken.tail->next_ = nullptr;
-  requests.first = next;
-  return taken;
-}
-
-CommitPipeline::RequestList CommitPipeline::drop_kept(const std::string& cause) {
-  RequestList dropped;
-  for (const Kept& one : kept_) dropped.append(one.requests);
-  kept_.clear();
-  kept_bytes_ = 0;
-  for (CommitRequest* r = dropped.first; r != nullptr; r = r->next_) {
-    r->outcome_ = {};
-    r->outcome_.status =
-        fail(ErrorCode::kUnknownOutcome, "it is not known whether the commit will count: " + cause);
-  }
-  return dropped;
-}
-
 void CommitPipeline::release(Versionstamp up_to) {
-  RequestList released;
-  {
-    MutexLock lock(mutex_);
-    // What is durable already may not be kept yet.
-    released_ = std::max(released_, up_to);
-    released = take_released(up_to);
-  }
-  answer(released.first);
+  mutex_.lock();
+  const RequestList released = gate_.release(up_to);
+  mutex_.unlock();
+  answer(released);
 }
 
-void CommitPipeline::set_gate_open(bool open) {
-  RequestList released;
-  {
-    MutexLock lock(mutex_);
-    gate_open_ = open;
-    if (open) released = take_released(Versionstamp::max());
-  }
-  answer(released.first);
+void CommitPipeline::set_gate(GateState state) {
+  mutex_.lock();
+  const RequestList released = gate_.set(state);
+  mutex_.unlock();
+  answer(released);
 }
 
 void CommitPipeline::set_durable_hook(std::function<void()> hook) {
@@ -627,9 +538,9 @@ void CommitPipeline::hold_back(int64_t us) {
   });
 }
 
-void CommitPipeline::answer(CommitRequest* first) {
-  while (first != nullptr) {
-    CommitRequest& request = *std::exchange(first, first->next_);
+void CommitPipeline::answer(RequestList requests) {
+  while (!requests.empty()) {
+    CommitRequest& request = requests.pop();
     if (request.waiter_ != nullptr)
       request.waiter_->tell(kAnswered);
     else
@@ -647,6 +558,7 @@ Status CommitPipeline::freeze() {
     Result<Decision> run(Transaction&) override { return Decision::kAbort; }
     void done(const CommitOutcome&) override {}
   } nothing;
+  nothing.passes_gate_ = true;
   want_freeze();
   return commit(nothing).status;
 }
@@ -658,22 +570,16 @@ void CommitPipeline::kick() {
 }
 
 void CommitPipeline::refuse(Error error) {
-  CommitRequest* first = nullptr;
+  RequestList ended;
   {
     MutexLock lock(mutex_);
     if (refused_) return;
     refused_ = std::move(error);
-    first = std::exchange(queue_first_, nullptr);
-    queue_last_ = nullptr;
-    for (CommitRequest* r = first; r != nullptr; r = r->next_)
-      r->outcome_.status = std::unexpected<Error>(*refused_);
-    const RequestList kept = drop_kept(refused_->message);
-    if (kept.first != nullptr) {
-      kept.tail->next_ = first;
-      first = kept.first;
-    }
+    ended = gate_.drop(refused_->message);
+    queue_.fail_all(*refused_);
+    ended.append(queue_);
   }
-  answer(first);
+  answer(ended);
 }
 
 void CommitPipeline::set_disk_full(bool full) {
@@ -694,13 +600,13 @@ Status CommitPipeline::accepts() const {
 Status CommitPipeline::close() {
   MutexLock lock(mutex_);
   if (std::exchange(closing_, true)) return {};
-  while (validating_ || syncing_ || tasks_ > 0 || queue_first_ != nullptr || !pending_.empty()) {
+  while (validating_ || syncing_ || tasks_ > 0 || !queue_.empty() || !pending_.empty()) {
     if (tasks_ == 0) hand_over();
     changed_.wait(mutex_);
   }
-  const RequestList kept = drop_kept("the database is being closed");
+  const RequestList kept = gate_.drop("the database is being closed");
   mutex_.unlock();
-  answer(kept.first);
+  answer(kept);
   mutex_.lock();
   if (refused_) return {};
   TM_TRY(synced_wal_->sync());

@@ -9,7 +9,6 @@
 
 #include <atomic>
 #include <cstdint>
-#include <deque>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -22,7 +21,9 @@
 #include "engine/io/clock.h"
 #include "engine/io/executor.h"
 #include "engine/io/sync.h"
+#include "engine/mvcc/commit_gate.h"
 #include "engine/mvcc/head.h"
+#include "engine/mvcc/request_list.h"
 #include "engine/mvcc/retention_clock.h"
 #include "engine/mvcc/version_set.h"
 #include "engine/options.h"
@@ -45,7 +46,7 @@ class IngestSource {
  public:
   virtual ~IngestSource() = default;
   // Called by the validator when everything committed before is durable and in segments, and nothing else is
-  // validated meanwhile. `before` is the head then, `next` and `timestamp_ms` what a commit would be given
+  // validated meanwhile. `before` is the last commit, `next` and `timestamp_ms` what a commit would be given
   // now. Gives what is to be published, whose files and folder entries are durable and which lives as long as
   // the source; nullptr: nothing. Must not wait for commits.
   virtual Result<const WalIngest*> finish(const Head::Value& before, Versionstamp next,
@@ -82,10 +83,11 @@ class CommitPipeline {
   // Of a gated database (DatabaseOptions::gated): as in database.h.
   Versionstamp durable() const { return options_.gated ? durable_.get().stamp : head_.get().stamp; }
   void release(Versionstamp up_to) TM_EXCLUDES(mutex_);
-  void set_gate_open(bool open) TM_EXCLUDES(mutex_);
+  void set_gate(GateState state) TM_EXCLUDES(mutex_);
   void set_durable_hook(std::function<void()> hook) TM_EXCLUDES(hook_mutex_);
 
-  // Freezes the active memtable if it holds anything, and waits until all in it is durable.
+  // Freezes the active memtable if it holds anything, and waits until all in it is durable; not for
+  // release().
   Status freeze() TM_EXCLUDES(mutex_);
   // The next transaction is preceded by freezing the active memtable, if that holds anything.
   void want_freeze() TM_EXCLUDES(mutex_);
@@ -110,19 +112,6 @@ class CommitPipeline {
   uint64_t wal_bytes() const { return wal_bytes_.load(std::memory_order_relaxed); }
 
  private:
-  // Requests in their order, linked by themselves.
-  struct RequestList {
-    CommitRequest* first = nullptr;
-    CommitRequest* tail = nullptr;
-    void append(const RequestList& more);
-  };
-
-  // A durable group that waits to be released.
-  struct Kept {
-    RequestList requests;  // those that were not released yet
-    uint64_t bytes;
-  };
-
   // A WAL record in the making, and who is answered when it is durable.
   struct Batch {
     std::string record;
@@ -132,14 +121,12 @@ class CommitPipeline {
     std::shared_ptr<WalWriter> wal;
     bool starts_wal = false;
     const WalIngest* ingest = nullptr;  // the record says this, and nothing else
-    CommitRequest* first = nullptr;     // all requests, in order
-    CommitRequest* tail = nullptr;
+    RequestList requests;
     uint64_t end() const;
   };
 
   // Takes roles as long as there is work for one; with `own`, until its request is answered.
   void drive(Signal* own) TM_EXCLUDES(mutex_);
-  void push(CommitRequest& request) TM_REQUIRES(mutex_);
   bool may_validate() const TM_REQUIRES(mutex_);
   bool may_sync() const TM_REQUIRES(mutex_) { return !syncing_ && !held_back_ && !pending_.empty(); }
   // Someone must see to the work that is left: wakes a waiting caller or posts a task.
@@ -157,27 +144,18 @@ class CommitPipeline {
   bool needs_switch() const;
   Status switch_memtable(Batch& batch, std::vector<Batch>& sealed);
   void seal(Batch& batch, std::vector<Batch>& sealed);
-  // False: a flush must come first.
-  bool validate_ingest(CommitRequest& request, Batch& batch, std::vector<Batch>& sealed);
+  // The queue's first request. Whether it published something; nothing: a flush must come first, and the
+  // request is still there.
+  std::optional<bool> validate_ingest(RequestList& queue, Batch& batch, std::vector<Batch>& sealed);
   Status publish_ingest(const WalIngest& ingest);
   Batch new_batch(std::string memory) const;
 
   // With `own`: whether the request that waits there was answered.
   bool sync_pending(const Signal* own) TM_REQUIRES(mutex_);
   Status write_group(std::vector<Batch>& group);
-  static void attach(Batch& batch, CommitRequest& request);
-  static void answer(CommitRequest* first);
+  static void answer(RequestList requests);
   // Why a request is not taken.
   Error refusal() const TM_REQUIRES(mutex_);
-  // Keeps a durable group until it is released.
-  void keep(const RequestList& requests, uint64_t bytes) TM_REQUIRES(mutex_);
-  // What is kept up to there becomes head; gives the requests to be answered.
-  RequestList take_released(Versionstamp up_to) TM_REQUIRES(mutex_);
-  // The same, of one group, which may go on above it.
-  RequestList take_front(RequestList& requests, Versionstamp up_to) TM_REQUIRES(mutex_);
-  // What is kept can no longer be released: it ends with an unknown outcome. Gives the requests.
-  RequestList drop_kept(const std::string& cause) TM_REQUIRES(mutex_);
-
   const DatabaseOptions options_;
   Clock& clock_;
   Executor& executor_;
@@ -189,8 +167,7 @@ class CommitPipeline {
 
   mutable Mutex mutex_;
   CondVar changed_;  // roles given back, for freeze() and close()
-  CommitRequest* queue_first_ TM_GUARDED_BY(mutex_) = nullptr;
-  CommitRequest* queue_last_ TM_GUARDED_BY(mutex_) = nullptr;
+  RequestList queue_ TM_GUARDED_BY(mutex_);
   std::vector<Batch> pending_ TM_GUARDED_BY(mutex_);
   uint64_t pending_bytes_ TM_GUARDED_BY(mutex_) = 0;
   // Memory of earlier groups, used again.
@@ -208,11 +185,6 @@ class CommitPipeline {
   bool closing_ TM_GUARDED_BY(mutex_) = false;
   std::optional<Error> refused_ TM_GUARDED_BY(mutex_);
 
-  std::deque<Kept> kept_ TM_GUARDED_BY(mutex_);
-  uint64_t kept_bytes_ TM_GUARDED_BY(mutex_) = 0;
-  bool gate_open_ TM_GUARDED_BY(mutex_) = false;
-  Versionstamp released_ TM_GUARDED_BY(mutex_);  // release() has come so far
-  Head durable_;
   Mutex hook_mutex_;
   std::function<void()> durable_hook_ TM_GUARDED_BY(hook_mutex_);
 
@@ -226,6 +198,8 @@ class CommitPipeline {
   std::shared_ptr<WalWriter> synced_wal_;
 
   Head head_;
+  Head durable_;                           // of a gated database
+  CommitGate gate_ TM_GUARDED_BY(mutex_);  // the same
   CommitCounters counters_;
   std::atomic<uint64_t> wal_bytes_ = 0;
 };

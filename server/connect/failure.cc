@@ -82,8 +82,10 @@ Answer write_failure(const Error& error) {
     // It may be durable: neither "written" nor "not written" would be true, so the client must find out or
     // retry.
     case ErrorCode::kUnknownOutcome:
-      return plain_text(503,
-                        "The server cannot tell whether this write happened: a sync of its disk failed.");
+      return plain_text(
+          503,
+          "The server cannot tell whether this write will count: its disk failed, or the server "
+          "ended before it was safe.");
     // Nothing was accepted, and it stays so until somebody makes room. A 5xx would make every client repeat
     // the write for ever, without its user ever learning why, and AW_WRITE_DISABLED would hide the reason; a
     // 4xx fails the call at once and shows the sentence. Later writes are tried afresh and succeed when there

@@ -90,15 +90,18 @@ void DatabaseSlot::rename(const std::string& name) {
 }
 
 void DatabaseSlot::retire() {
-  DatabaseRef dropped;  // after the lock
-  MutexLock lock(mutex_);
-  retired_ = true;
-  if (state_ != State::kOpen) return;
-  state_ = State::kClosing;
-  dropped = take_current();
-  // Those who hold it for as long as they can are to let go.
-  dropped->store().expiry().stop();
-  dropped->store().watch_hub().notify_all();
+  DatabaseRef dropped;
+  {
+    MutexLock lock(mutex_);
+    retired_ = true;
+    if (state_ != State::kOpen) return;
+    state_ = State::kClosing;
+    dropped = take_current();
+    // Those who hold it for as long as they can are to let go.
+    dropped->store().expiry().stop();
+    dropped->store().watch_hub().notify_all();
+  }
+  dropped->database().set_gate(GateState::kGivesUp);
 }
 
 void DatabaseSlot::revive() {
@@ -180,6 +183,7 @@ DatabaseRef DatabaseSlot::make_ref(std::unique_ptr<HostedDatabase> database) {
 void DatabaseSlot::set_current(DatabaseRef database) {
   last_ = database;
   database->store().expiry().start();
+  database->database().set_gate(GateState::kHolds);
   idle_since_us_ = engine_.clock().monotonic_us();
   SpinLockGuard guard(current_lock_);
   current_ = std::move(database);

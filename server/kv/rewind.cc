@@ -73,7 +73,7 @@ class Rewinding {
     earliest_expiry_ms_ = 0;
     Versionstamp done_to = target_.stamp;
     if (margin_us != 0) {
-      done_to = database_.head();
+      done_to = database_.durable();
       started_at_ = done_to;
       next_stamp_ = {
           next_versionstamp_number(done_to.number, database_.epoch(), store_.clock().wall_us()) + margin_us,
@@ -81,15 +81,15 @@ class Rewinding {
       TM_TRY(write_between(target_.stamp, done_to));
     }
     const CommitOutcome outcome = ingest_->publish(
-        [&](const CommitPoint& head, const CommitPoint& next) -> Result<std::optional<CommitPoint>> {
-          result_.before = {head.stamp, head.timestamp_ms};
+        [&](const CommitPoint& last, const CommitPoint& next) -> Result<std::optional<CommitPoint>> {
+          result_.before = {last.stamp, last.timestamp_ms};
           if (margin_us == 0) next_stamp_ = next.stamp;
           if (next.stamp > next_stamp_)
             return fail(ErrorCode::kWouldBlock, "commits came faster than the rewind could be written");
-          if (done_to < head.stamp) TM_TRY(write_between(done_to, head.stamp));
+          if (done_to < last.stamp) TM_TRY(write_between(done_to, last.stamp));
           if (result_.changes() == 0 && written_ == 0) return std::nullopt;
-          if (started_at_ < head.stamp) {
-            TM_TRY(database_.visit_commits(started_at_, head.stamp, [&](const CommitPoint&, uint32_t) {
+          if (started_at_ < last.stamp) {
+            TM_TRY(database_.visit_commits(started_at_, last.stamp, [&](const CommitPoint&, uint32_t) {
               ++result_.commits_meanwhile;
               return true;
             }));

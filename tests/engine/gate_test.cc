@@ -166,7 +166,7 @@ TEST_F(GateTest, BeyondTheLimitNothingIsTaken) {
   Pending& after = submit("b", "1");
   ASSERT_TRUE(soon([&] { return db().durable() > db().head(); }));
   EXPECT_FALSE(after.answered);
-  db().set_gate_open(true);
+  db().set_gate(GateState::kOpen);
   EXPECT_TRUE(after.answered);
   EXPECT_TRUE(put(db(), "c", "1").committed);
 }
@@ -195,14 +195,14 @@ TEST_F(GateTest, HeadIsKeptWhileMuchWaits) {
   options.gated_bytes_max = 64 << 20;
   options.retention = Retention::none();
   open(options);
-  db().set_gate_open(true);
+  db().set_gate(GateState::kOpen);
   KeyValues expected;
   for (int i = 0; i < 200; ++i) {
     const std::string key = "key/" + std::to_string(i);
     ASSERT_TRUE(put(db(), key, "old").committed);
     expected[key] = "old";
   }
-  db().set_gate_open(false);
+  db().set_gate(GateState::kHolds);
   for (int round = 0; round < 30; ++round)
     for (int i = 0; i < 200; ++i) submit("key/" + std::to_string(i), std::string(50, 'x'));
   ASSERT_TRUE(soon([&] { return db().counters().flushes >= 3; }));
@@ -210,9 +210,109 @@ TEST_F(GateTest, HeadIsKeptWhileMuchWaits) {
   const auto seen = scan(*db().read());
   EXPECT_EQ(KeyValues(seen.begin(), seen.end()), expected);
   for (const auto& [key, value] : expected) EXPECT_EQ(get(*db().read(), key), value);
-  db().set_gate_open(true);
+  db().set_gate(GateState::kOpen);
   ASSERT_TRUE(soon([&] { return pending_.back().answered.load(); }));
   EXPECT_EQ(get(*db().read(), "key/7"), std::string(50, 'x'));
+}
+
+// Whoever flushes, merges or forks need not wait for elsewhere.
+TEST_F(GateTest, WhatIsDoneToFilesDoesNotWait) {
+  open_gated();
+  db().set_gate(GateState::kOpen);
+  ASSERT_TRUE(put(db(), "a", "old").committed);
+  db().set_gate(GateState::kHolds);
+  Pending& one = submit("a", "1");
+  ASSERT_TRUE(db().flush().has_value());
+  EXPECT_EQ(db().counters().flushes, 1u);
+  Pending& other = submit("a", "2");
+  ASSERT_TRUE(db().compact().has_value());
+  EXPECT_EQ(get(*db().read(), "a"), "old");
+  Pending& third = submit("a", "3");
+  const Versionstamp head = db().head();
+  ASSERT_TRUE(db().fork(folder_ / "fork", head).has_value());
+  EXPECT_FALSE(one.answered || other.answered || third.answered);
+  const auto fork = Database::open(*engine_, folder_ / "fork", small_options());
+  ASSERT_TRUE(fork.has_value());
+  EXPECT_EQ((*fork)->head(), head);
+  EXPECT_EQ(get(*(*fork)->read(), "a"), "old");
+  ASSERT_TRUE(soon([&] { return third.ran && db().durable() == third.stamp; }));
+  db().release(third.stamp);
+  ASSERT_TRUE(soon([&] { return one.answered && other.answered && third.answered; }));
+  EXPECT_EQ(get(*db().read(), "a"), "3");
+}
+
+// As a rewind does: it writes against what was committed last, released or not, and is released behind it.
+TEST_F(GateTest, AnIngestSeesWhatWaitsAndWaitsBehindIt) {
+  open_gated();
+  db().set_gate(GateState::kOpen);
+  ASSERT_TRUE(put(db(), "a", "old").committed);
+  db().set_gate(GateState::kHolds);
+  const Versionstamp head = db().head();
+  Pending& one = submit("a", "1");
+  std::atomic<bool> completed{false};
+  std::string seen;
+  CommitPoint last;
+  int commits = 0;
+  CommitOutcome outcome;
+  std::thread publisher([&] {
+    const auto ingest = db().begin_ingest();
+    outcome = ingest->publish(
+        [&](const CommitPoint& before, const CommitPoint& next) -> Result<std::optional<CommitPoint>> {
+          last = before;
+          TM_ASSIGN(const auto pinned, db().pin(before.stamp));
+          seen = get(*db().read(*pinned), "a").value_or("nothing");
+          TM_TRY(db().visit_commits(head, before.stamp, [&](const CommitPoint&, uint32_t) {
+            ++commits;
+            return true;
+          }));
+          TM_TRY(ingest->add("a", next.stamp, "ingested"));
+          completed = true;
+          return next;
+        });
+  });
+  EXPECT_TRUE(soon([&] { return completed.load(); }));
+  Pending& behind = submit("b", "2");
+  EXPECT_TRUE(soon([&] { return behind.ran && db().durable() == behind.stamp; }));
+  EXPECT_EQ(last.stamp, one.stamp);
+  EXPECT_EQ(seen, "1");
+  EXPECT_EQ(commits, 1);
+  EXPECT_EQ(db().head(), head);
+  EXPECT_EQ(get(*db().read(), "a"), "old");
+  db().release(one.stamp);
+  EXPECT_TRUE(soon([&] { return one.answered.load(); }));
+  EXPECT_EQ(get(*db().read(), "a"), "1");
+  EXPECT_FALSE(behind.answered);
+  db().release(behind.stamp);
+  publisher.join();
+  EXPECT_TRUE(outcome.committed);
+  EXPECT_TRUE(soon([&] { return behind.answered.load(); }));
+  EXPECT_EQ(get(*db().read(), "a"), "ingested");
+}
+
+TEST_F(GateTest, GivingUpAnswersAndIsTakenBack) {
+  open_gated();
+  Pending& one = submit("a", "1");
+  ASSERT_TRUE(soon([&] { return db().durable() > db().head(); }));
+  db().set_gate(GateState::kGivesUp);
+  EXPECT_TRUE(one.answered);
+  EXPECT_EQ(one.outcome.status.error().code, ErrorCode::kUnknownOutcome);
+  Pending& other = submit("a", "2");
+  ASSERT_TRUE(soon([&] { return other.answered.load(); }));
+  EXPECT_EQ(other.outcome.status.error().code, ErrorCode::kUnknownOutcome);
+  EXPECT_EQ(get(*db().read(), "a"), std::nullopt);
+
+  // What nobody waits for any more is released like everything else.
+  db().set_gate(GateState::kHolds);
+  db().release(one.stamp);
+  EXPECT_EQ(get(*db().read(), "a"), std::nullopt);
+  db().release(db().durable());
+  EXPECT_EQ(db().head(), other.stamp);
+  EXPECT_EQ(get(*db().read(), "a"), "2");
+  Pending& last = submit("a", "3");
+  ASSERT_TRUE(soon([&] { return db().durable() > db().head(); }));
+  EXPECT_FALSE(last.answered);
+  db().release(db().durable());
+  EXPECT_TRUE(last.answered);
 }
 
 }  // namespace

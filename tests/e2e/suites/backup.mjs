@@ -5,6 +5,7 @@ import { readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 
 import { openKv, u64 } from "../lib/client.mjs";
+import { FaultProxy } from "../lib/fault_proxy.mjs";
 import { startS3rver } from "../lib/s3rver.mjs";
 import { makeFolder, runTidemark, Server, sleep, TOKEN } from "../lib/server.mjs";
 
@@ -225,6 +226,64 @@ export default async function backup(suite) {
       }
     });
     await after.end();
+  });
+
+  await suite.test("--durability backup, the bucket is away: commits wait, but not operators, nor the server's end", async () => {
+    const proxy = await FaultProxy.start(s3.endpoint);
+    const dataDir = makeFolder("away");
+    const args = ["--durability", "backup", "--backup-to-s3", "--s3-bucket", s3.bucket, "--s3-prefix", "away/", "--s3-endpoint", proxy.url];
+    let server = await serve(dataDir, ...args, "--shutdown-timeout", "4s");
+    await shipped(dataDir);
+    await client(server, (kv) => kv.set(["a"], "old"));
+    const [{ prefix }] = (await status(dataDir)).databases;
+    proxy.add({ fault: "internal" });
+    const kv = await openKv(server.url);
+    let answered = 0;
+    for (let i = 0; i < 5; ++i) kv.set(["a"], `new ${i}`).then(() => ++answered, () => ++answered);
+    await eventually("the bucket is said to be away", async () => (await status(dataDir)).databases[0].message !== "");
+    expect(answered === 0 && (await kv.get(["a"])).value === "old", "a commit counts that is not in the backup");
+    await tidemark(["pitr", "fork", "now", "forked", "--data-dir", dataDir]);
+    expect((await dump(dataDir, "--database", "forked")).includes('"old"'), "the fork is not what was seen");
+    expect((await tidemark(["db", "list", "--data-dir", dataDir])).includes("forked"), "the fork is not listed");
+    expect(answered === 0, "a commit was answered");
+    const { code } = await server.end();
+    expect(code === 0 && server.stderr.trim().endsWith("stopped"), `exit code ${code}: ${server.stderr}`);
+    kv.close();
+
+    proxy.clear();
+    server = await serve(dataDir, ...args);
+    expect((await shipped(dataDir)).prefix === prefix, "another generation began");
+    await client(server, async (again) => {
+      const { value } = await again.get(["a"]);
+      expect(value.startsWith("new"), `the last commits are gone: ${value}`);
+    });
+    await server.end();
+    await proxy.close();
+  });
+
+  await suite.test("--durability backup: a rewind waits for the backup as commits do", async () => {
+    const dataDir = makeFolder("rewound");
+    const server = await serve(dataDir, "--durability", "backup", "--backup-to-s3", ...location("rewound/"));
+    await client(server, async (kv) => {
+      await kv.set(["kept"], 1);
+      const { versionstamp } = await kv.set(["changed"], "before");
+      let over = false;
+      const writers = Array.from({ length: 8 }, async (_, w) => {
+        for (let i = 0; !over; ++i) await kv.atomic().set(["w", w], i).set(["changed"], `${w} ${i}`).commit();
+      });
+      await sleep(500);
+      await tidemark(["pitr", "rewind", versionstamp, "--yes", "--data-dir", dataDir]);
+      over = true;
+      await Promise.all(writers);
+      await tidemark(["pitr", "rewind", versionstamp, "--yes", "--data-dir", dataDir]);
+      const entries = [];
+      for await (const { key, value } of kv.list({ prefix: [] })) entries.push([key.join(" "), value]);
+      expect(JSON.stringify(entries) === '[["changed","before"],["kept",1]]', JSON.stringify(entries));
+    });
+    const restored = join(makeFolder("restored"), "rewound");
+    await tidemark(["backup", "restore", "--to", restored, ...location("rewound/")]);
+    expect(await dump(restored) === await dump(dataDir), "what was rewound is not what is restored");
+    await server.end();
   });
 
   await suite.test("what is wrong is said in one line, and nothing is made", async () => {

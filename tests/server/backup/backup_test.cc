@@ -6,7 +6,6 @@
 #include <filesystem>
 #include <thread>
 
-
 namespace tidemark::backup {
 namespace {
 
@@ -205,7 +204,7 @@ TEST_F(BackupTest, AGatedCommitIsAnsweredWhenItCanBeRestored) {
   ship_all();
   EXPECT_FALSE(deaf);
   EXPECT_EQ(db().head(), db().durable());
-  db().set_gate_open(true);  // whatever went wrong
+  db().set_gate(GateState::kOpen);  // whatever went wrong
   for (std::thread& writer : writers) writer.join();
   objects_->fate = nullptr;
   EXPECT_EQ(std::ranges::count_if(log_, [](const std::string& line) { return line.contains(" begins ("); }),
