@@ -121,6 +121,27 @@ TEST_F(ClosedTest, KeysOfAClosedDatabaseAreDeletedWhenTheyExpire) {
   EXPECT_EQ(keys(use(id)), 1u);
 }
 
+// What waits to be released, here the deletion of what has expired, does not keep a deleted database open,
+// nor the store.
+TEST_F(ClosedTest, WhatWaitsIsLetGoOf) {
+  close();
+  options_.database.gated = true;
+  open();
+  const auto with_waiting_expiry = [&](const std::string& name) {
+    const DatabaseRef database = use(make(name));
+    database->database().set_gate(GateState::kOpen);
+    set(database, "expires", clock_.wall_ms() + 1000);
+    database->database().set_gate(GateState::kHolds);
+    clock_.pass_ms(5000);
+    EXPECT_TRUE(polled_until([&] { return database->database().durable() > database->database().head(); }));
+  };
+  with_waiting_expiry("orders");
+  ASSERT_TRUE(host_->delete_database("orders").has_value());
+  const auto purged = host_->purge_database("orders");
+  EXPECT_TRUE(purged.has_value()) << purged.error().message;
+  with_waiting_expiry("others");
+}
+
 TEST_F(ClosedTest, WhatNobodyHasOpenedSinceTheStartIsVisitedOnce) {
   std::vector<Uuid> ids;
   for (int i = 0; i < 30; ++i) ids.push_back(make("d" + std::to_string(i)));
