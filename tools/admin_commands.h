@@ -3,11 +3,13 @@
 #pragma once
 
 #include <boost/json/object.hpp>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
 
 #include "engine/base/status.h"
+#include "engine/options.h"
 #include "server/host/host.h"
 #include "tools/command_arguments.h"
 #include "tools/line_sink.h"
@@ -19,10 +21,16 @@ class Replica;
 
 struct AdminContext {
   host::Host& host;
-  const std::string& base_url;
-  BackupDriver* backups;  // null if the store is not being served
-  Replica* replica;       // null if it follows no backup
+  const std::string& base_url;  // empty if the store is not being served
+  BackupDriver* backups;        // null if the store is not being served
+  Replica* replica;             // null if it follows no backup
   LineSink& lines;
+
+  bool served() const { return !base_url.empty(); }
+  // Nothing: only its server knows.
+  std::optional<Retention> retention_of(const host::DatabaseRecord& record) const {
+    return served() ? host.retention_of(record.settings) : record.settings.retention;
+  }
 };
 
 struct AdminCommand {

@@ -63,4 +63,8 @@ std::string human_bytes(uint64_t bytes) {
   return text;
 }
 
+std::string count_of(uint64_t count, std::string_view one, std::string_view many) {
+  return std::to_string(count) + " " + std::string(count == 1 ? one : many);
+}
+
 }  // namespace tidemark::tools

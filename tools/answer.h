@@ -25,5 +25,7 @@ bool flag_in(const boost::json::object& object, std::string_view name);
 
 // "1.5 GiB", "12 B"
 std::string human_bytes(uint64_t bytes);
+// "1 entry", "2 entries"
+std::string count_of(uint64_t count, std::string_view one, std::string_view many);
 
 }  // namespace tidemark::tools

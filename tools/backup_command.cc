@@ -62,9 +62,9 @@ std::string rows_of(const std::vector<std::pair<std::string, std::string>>& rows
 std::string lag_text(const json::object& lag) {
   const uint64_t commits = number_in(lag, "commits");
   if (commits == 0) return "none";
-  return std::string(flag_in(lag, "atLeast") ? "at least " : "") + std::to_string(commits) + " commits, " +
-         human_bytes(number_in(lag, "bytes")) + ", " + std::to_string((number_in(lag, "ms") + 999) / 1000) +
-         " s";
+  return std::string(flag_in(lag, "atLeast") ? "at least " : "") +
+         count_of(commits, "commit, ", "commits, ") + human_bytes(number_in(lag, "bytes")) + ", " +
+         std::to_string((number_in(lag, "ms") + 999) / 1000) + " s";
 }
 
 std::string show_status(const json::object& answer) {
@@ -87,10 +87,13 @@ std::string show_status(const json::object& answer) {
     if (one.contains("lag")) {
       rows.emplace_back("lag", lag_text(object_in(one, "lag")));
       const json::object& shipped = object_in(one, "shipped");
-      rows.emplace_back("shipped", text_in(shipped, "time") + " (" + text_in(shipped, "versionstamp") + ")");
+      const std::string stamp = text_in(shipped, "versionstamp");
+      rows.emplace_back("shipped", stamp == Versionstamp::min().hex()
+                                       ? "nothing was written yet"
+                                       : text_in(shipped, "time") + " (" + stamp + ")");
     }
     if (state == "pending" && number_in(one, "snapshotBytes") > 0) {
-      rows.emplace_back("snapshot", std::to_string(number_in(one, "snapshotEntries")) + " entries, " +
+      rows.emplace_back("snapshot", count_of(number_in(one, "snapshotEntries"), "entry, ", "entries, ") +
                                         human_bytes(number_in(one, "snapshotBytes")) + " so far");
     }
     out += rows_of(rows);
@@ -292,7 +295,7 @@ Result<std::string> restore(const BackupArguments& arguments) {
     out += "the backup does not reach the moment asked for: this is the newest state in it\n";
   if (!restored.torn_end.empty()) out += "the log ends before its last object: " + restored.torn_end + "\n";
   out += "read " + human_bytes(restored.bytes) + " in " + std::to_string((ms + 999) / 1000) + " s; " +
-         std::to_string(restored.commits) + " commits of the log; history from " +
+         count_of(restored.commits, "commit", "commits") + " of the log; history from " +
          restored.horizon.stamp.hex() + " on\n";
   return out + "next: tidemark token create --all --data-dir " + request.to +
          ", then tidemark serve --data-dir " + request.to + "\n";
@@ -408,15 +411,15 @@ Result<std::string> verify(const BackupArguments& arguments, bool& whole) {
   std::string out;
   for (const std::string& problem : found.problems) out += "problem: " + problem + "\n";
   for (const std::string& note : found.notes) out += "note: " + note + "\n";
-  out += where + ": " + std::to_string(found.generations) + " generations, " +
-         std::to_string(found.snapshot_objects) + " objects of snapshots with " +
-         std::to_string(found.entries) + " entries, " + std::to_string(found.log_objects) +
-         " of the log with " + std::to_string(found.commits) + " commits, " + human_bytes(found.bytes) +
+  out += where + ": " + count_of(found.generations, "generation, ", "generations, ") +
+         count_of(found.snapshot_objects, "object", "objects") + " of snapshots with " +
+         count_of(found.entries, "entry, ", "entries, ") + std::to_string(found.log_objects) +
+         " of the log with " + count_of(found.commits, "commit, ", "commits, ") + human_bytes(found.bytes) +
          ", up to " + format_time(found.end.timestamp_ms) + " (" + found.end.stamp.hex() + ")\n";
   if (compared)
     out += "restored, and compared with the database as of " + compared->at + ": " +
            (compared->differences.empty() ? "the same in all " : "different in some of ") +
-           std::to_string(compared->ranges) + " ranges of keys\n";
+           count_of(compared->ranges, "range", "ranges") + " of keys\n";
   return out + (whole ? "the backup is whole\n" : "the backup is NOT whole\n");
 }
 
@@ -432,8 +435,8 @@ Result<std::string> prune(const BackupArguments& arguments) {
             backup::prune(*opened.store, source.prefix(), system_clock().wall_us() / 1000 - *keep_ms));
   if (arguments.json)
     return json::serialize(json::object{{"generations", done.generations}, {"objects", done.objects}}) + "\n";
-  return "removed " + std::to_string(done.generations) + " generations, " + std::to_string(done.objects) +
-         " objects\n";
+  return "removed " + count_of(done.generations, "generation, ", "generations, ") +
+         count_of(done.objects, "object\n", "objects\n");
 }
 
 }  // namespace

@@ -103,7 +103,8 @@ Answer show_status(const AdminContext& context, CommandArguments& arguments) {
     }
   }
   json::object out = {{"served", context.backups != nullptr}, {"databases", std::move(databases)}};
-  if (context.replica != nullptr) out["replica"] = replica_json(context.replica->status(), now_ms);
+  if (context.replica != nullptr && context.host.read_only())
+    out["replica"] = replica_json(context.replica->status(), now_ms);
   return out;
 }
 

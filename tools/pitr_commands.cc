@@ -110,8 +110,7 @@ Answer show_info(const AdminContext& context, CommandArguments& arguments) {
   out["current"] = record.settings.checkout ? moment_json(*record.settings.checkout) : out["head"];
   out["horizon"] = moment_json({database.horizon(), oldest.timestamp_ms});
   out["beginning"] = database.horizon() == Versionstamp::min();
-  // What a stopped store was served with is not known here.
-  if (const auto& retention = record.settings.retention) {
+  if (const std::optional<Retention> retention = context.retention_of(record)) {
     const bool duration = retention->kind == Retention::Kind::kDuration;
     out["retention"] = duration ? "duration" : retention_text(*retention);
     if (duration) out["retentionMs"] = retention->duration_ms;

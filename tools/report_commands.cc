@@ -88,12 +88,8 @@ Result<json::object> stats(const AdminContext& context, CommandArguments& argume
   out["database"] = name;
   out["views"] = hosted->store().past_views().count();
   TM_ASSIGN(const host::DatabaseRecord record, context.host.database(name));
-  // What is not said for this database alone only its server knows.
-  const bool served = !context.base_url.empty();
-  out["retention"] =
-      served || record.settings.retention
-          ? json::value(retention_text(record.settings.retention.value_or(context.host.retention())))
-          : json::value(nullptr);
+  const std::optional<Retention> retention = context.retention_of(record);
+  out["retention"] = retention ? json::value(retention_text(*retention)) : json::value(nullptr);
   return out;
 }
 

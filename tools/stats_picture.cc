@@ -34,10 +34,6 @@ std::string human_ms(uint64_t ms) {
   return std::to_string(ms) + " ms";
 }
 
-std::string count_of(uint64_t count, const char* one, const char* many) {
-  return std::to_string(count) + " " + (count == 1 ? one : many);
-}
-
 // Bars as long as their share of the largest.
 struct Bars {
   struct Row {

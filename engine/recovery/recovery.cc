@@ -349,8 +349,8 @@ Result<Recovered> recover(FileSystem& file_system, Clock& clock, const std::stri
 
   remove_leftovers(fs, dir, listing, manifest->state(), wals, manifest->file_number());
   if (log && memtable->entries() > 0)
-    log(LogLevel::kInfo, dir + ": recovered " + std::to_string(memtable->commit_count()) + " commits from " +
-                             std::to_string(wals.size()) + " WAL files");
+    log(LogLevel::kInfo, dir + ": recovered " + std::to_string(memtable->commit_count()) +
+                             " commits (WAL files: " + std::to_string(wals.size()) + ")");
   recovered.versions = std::make_unique<VersionSet>(fs, dir, open_segments, std::move(manifest));
   recovered.versions->switch_memtable(std::move(memtable));
   return recovered;

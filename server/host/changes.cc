@@ -292,7 +292,7 @@ Result<DatabaseRecord> Host::set_retention(const std::string& name, std::optiona
             }));
   // One that is opened meanwhile has it from its record.
   if (const DatabaseRef open = find(name); open && !read_only()) {
-    open->database().set_retention(retention.value_or(options_.database.retention));
+    open->database().set_retention(retention_of(record.settings));
     open->database().set_history_max_bytes(history_max_bytes ? history_max_bytes
                                                              : options_.database.history_max_bytes);
   }
@@ -304,7 +304,7 @@ void Host::become_writable() {
   for (const DatabaseRef& database : opened()) {
     const DatabaseSettings settings = settings_of(database->id());
     database->set_checkout(nullptr);
-    database->database().set_retention(settings.retention.value_or(options_.database.retention));
+    database->database().set_retention(retention_of(settings));
     database->database().set_history_max_bytes(
         settings.history_max_bytes ? settings.history_max_bytes : options_.database.history_max_bytes);
   }

@@ -169,12 +169,9 @@ Result<std::unique_ptr<HostedDatabase>> Host::open_files(const Uuid& id, bool cr
   const DatabaseSettings settings = settings_of(id);
   DatabaseOptions options = options_.database;
   options.create_if_missing = create;
-  if (settings.retention) options.retention = *settings.retention;
+  options.retention = retention_of(settings);
   if (settings.history_max_bytes) options.history_max_bytes = *settings.history_max_bytes;
-  if (read_only()) {
-    options.retention = Retention::forever();
-    options.history_max_bytes.reset();
-  }
+  if (read_only()) options.history_max_bytes.reset();
   TM_ASSIGN(std::unique_ptr<Database> database, Database::open(engine_, dir_of(id), options));
   auto hosted = std::make_unique<HostedDatabase>(engine_, id, std::move(database), options_.limits);
   hosted->set_backup(settings.backup);

@@ -96,7 +96,10 @@ class Host {
   const std::string& data_dir() const { return options_.data_dir; }
   // Of every database.
   const kv::Limits& limits() const { return options_.limits; }
-  const Retention& retention() const { return options_.database.retention; }
+  // Of a database with these settings, as it is now: while nothing may be written nothing is dropped.
+  Retention retention_of(const DatabaseSettings& settings) const {
+    return read_only() ? Retention::forever() : settings.retention.value_or(options_.database.retention);
+  }
 
   // Those that are open now.
   std::vector<DatabaseRef> opened() const;

@@ -152,6 +152,7 @@ export default async function backup(suite) {
   await suite.test("a replica is promoted, the primary before stops, and another replica follows the new one", async () => {
     const said = await tidemark(["promote", "--data-dir", replicaDir]);
     expect(said.includes("in epoch 2"), said);
+    expect((await status(replicaDir)).replica === undefined, "it is called a replica still");
     const before = await dump(replicaDir);
     expect(before === await dump(primaryDir), "it did not take over everything");
     await write(replica, 300, 30);
