@@ -80,7 +80,6 @@ class IngestImpl final : public Ingest, private IngestSource {
     if (outcome.committed || (!outcome.status && outcome.status.error().code == ErrorCode::kUnknownOutcome))
       writer_.release();
     if (!outcome.committed) return outcome;
-    if (ingest_.horizon) snapshots_.begin_at(*ingest_.horizon);
     background_.schedule_compaction();
     return outcome;
   }
@@ -95,6 +94,9 @@ class IngestImpl final : public Ingest, private IngestSource {
     if (!last) return nullptr;
     TM_ASSIGN(ingest_, writer_.finish(*last));
     return &ingest_;
+  }
+  void published() override {
+    if (ingest_.horizon) snapshots_.begin_at(*ingest_.horizon);
   }
 
   IngestWriter writer_;
@@ -133,7 +135,8 @@ class DatabaseImpl final : public Database, private WadingObserver {
   int64_t head_timestamp_ms() const override { return pipeline_.head().timestamp_ms; }
   Versionstamp durable() const override { return pipeline_.durable(); }
   void release(Versionstamp up_to) override { pipeline_.release(up_to); }
-  void set_gate(GateState state) override { pipeline_.set_gate(state); }
+  void set_gate_open(bool open) override { pipeline_.set_gate_open(open); }
+  bool end_gate() override { return pipeline_.end_gate(); }
   void set_durable_hook(std::function<void()> hook) override { pipeline_.set_durable_hook(std::move(hook)); }
   Versionstamp horizon() const override { return snapshots_->horizon(); }
 
@@ -191,7 +194,8 @@ class DatabaseImpl final : public Database, private WadingObserver {
   }
 
   Status fork(const std::string& path, Versionstamp at) override {
-    TM_ASSIGN(const auto pinned, pin(at));
+    // What lies above the head may never count.
+    TM_ASSIGN(const auto pinned, snapshots_->pin(at, head()));
     if (at > versions_->manifest_state().flushed_stamp) TM_TRY(flush());
     TM_ASSIGN(const CommitPoint last, history().floor(at, INT64_MAX));
     // The horizon need not be a commit.

@@ -151,8 +151,12 @@ class Database {
   virtual Versionstamp durable() const = 0;
   // Commits up to there become head and are answered. Any thread.
   virtual void release(Versionstamp up_to) = 0;
-  // From now on; kHolds when it is opened. Any thread.
-  virtual void set_gate(GateState state) = 0;
+  // From now on, or no longer, all are released at once.
+  virtual void set_gate_open(bool open) = 0;
+  // Nobody will release anything any more: those that wait are answered with kUnknownOutcome, and no more
+  // commits are taken until it is opened again (kShutdown). Does nothing to a database that is not gated.
+  // Whether it is.
+  virtual bool end_gate() = 0;
   // `hook` is called after commits have become durable that wait for release(), on a thread that commits; it
   // must be short. Null: no longer; when this returns the one before is not being called.
   virtual void set_durable_hook(std::function<void()> hook) = 0;
@@ -209,7 +213,7 @@ class Database {
   // is under way.
   virtual Status begin_line() = 0;
   // Takes no more commits until it is reopened: kReadOnly, with this sentence. Those that were taken are
-  // finished.
+  // finished; what waits for release() ends with kUnknownOutcome.
   virtual void refuse_commits(const std::string& why) = 0;
 
   virtual void set_retention(const Retention& retention) = 0;

@@ -41,13 +41,6 @@ struct EngineComponents {
   LogSink log;
 };
 
-// What becomes of the commits of a gated database once they are durable here.
-enum class GateState : uint8_t {
-  kHolds,    // each waits for Database::release()
-  kOpen,     // none does
-  kGivesUp,  // none does, since nobody will release it: it ends with kUnknownOutcome
-};
-
 // Of one database. Sizes in bytes.
 struct DatabaseOptions {
   bool create_if_missing = true;
@@ -55,8 +48,7 @@ struct DatabaseOptions {
   std::optional<uint64_t> history_max_bytes;  // ceiling on history segments; the oldest goes first
   Durability durability = Durability::kSynced;
   // Commits become head, and are answered, only when Database::release() says so: somebody makes them safe
-  // elsewhere first (GateState). At most so many bytes of them wait; then others are refused with
-  // kUnavailable.
+  // elsewhere first. At most so many bytes of them wait; then others are refused with kUnavailable.
   bool gated = false;
   uint64_t gated_bytes_max = uint64_t{64} << 20;
 

@@ -56,7 +56,7 @@ void BackupDriver::poll() {
   for (const host::DatabaseRef& hosted : host_.opened()) {
     const std::optional<host::BackupSetting> setting = hosted->backup();
     const std::optional<backup::Target> target = target_of(setting);
-    if (options_.gated) hosted->database().set_gate(target ? GateState::kHolds : GateState::kOpen);
+    if (options_.gated) hosted->database().set_gate_open(!target);
     if (!target) continue;
     auto store = store_of(*target);
     if (!store) continue;
@@ -67,11 +67,6 @@ void BackupDriver::poll() {
   const host::Host::DiskState disk = host_.disk_state();
   if (disk.trims || disk.full) service_.let_go();
   service_.poll(offers);
-}
-
-void BackupDriver::give_up() {
-  if (!options_.gated) return;
-  for (const host::DatabaseRef& hosted : host_.opened()) hosted->database().set_gate(GateState::kGivesUp);
 }
 
 std::vector<BackupDriver::DatabaseBackup> BackupDriver::statuses() {

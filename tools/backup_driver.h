@@ -31,9 +31,6 @@ class BackupDriver {
   Status check();
   // To be called several times a second.
   void poll();
-  // Commits that wait for their backup are answered without, as those of an unknown outcome, until the next
-  // poll().
-  void give_up();
   // Ships what is left, for at most so long.
   void stop(int64_t timeout_us) { service_.stop(timeout_us); }
 

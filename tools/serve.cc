@@ -1,10 +1,10 @@
 // Things start from the bottom up (engine, store, service, admin socket, listener) and end from the top down.
 // The main thread waits for signals (SIGHUP reads the TLS files again) and several times a second has the
 // store begin what is due; a signal that ends the server makes an end of that, then the listener stops taking
-// requests and lets those it has be answered (commits that wait for their backup for nearly as long), the
-// service waits for what the client no longer waits for, and the databases are closed, all within the
-// shutdown timeout. If something hangs longer than that, the process ends without a clean close: every
-// answered write is durable anyway, and the next start replays the log.
+// requests and lets those it has be answered (backups go on meanwhile, for commits that wait for them),
+// commands under way end, the service waits for what the client no longer waits for, and the databases are
+// closed, all within the shutdown timeout, unless a command takes longer. If a request does, the process ends
+// without a clean close: every answered write is durable anyway, and the next start replays the log.
 #include "tools/serve.h"
 
 #include <sys/resource.h>
@@ -134,13 +134,13 @@ class Poller {
 // then they are answered without.
 class BackupsMeanwhile {
  public:
-  BackupsMeanwhile(BackupDriver& backups, Clock& clock, int64_t give_up_us)
-      : thread_([this, &backups, &clock, give_up_us] {
+  BackupsMeanwhile(host::Host& host, BackupDriver& backups, int64_t give_up_us)
+      : thread_([this, &host, &backups, give_up_us] {
           MutexLock lock(mutex_);
           while (!over_) {
-            const bool in_time = clock.monotonic_us() < give_up_us;
+            const bool in_time = host.engine().clock().monotonic_us() < give_up_us;
             mutex_.unlock();
-            in_time ? backups.poll() : backups.give_up();
+            in_time ? backups.poll() : host.end_gates();
             mutex_.lock();
             if (!over_) changed_.wait_for_us(mutex_, kPollUs);
           }
@@ -351,12 +351,12 @@ int serve(const ServeOptions& options) {
   const auto left_us = [&] { return std::max<int64_t>(deadline_us - engine->clock().monotonic_us(), 0); };
   std::optional<BackupsMeanwhile> meanwhile;
   if (!(*host)->read_only())
-    meanwhile.emplace(backups, engine->clock(),
+    meanwhile.emplace(**host, backups,
                       deadline_us - std::min(kBackupGraceUs, timeout_us / kBackupGraceShare));
-  admin->reset();
-  if (!(*listener)->stop(left_us() / 1000)) {
+  if (!(*listener)->stop(options.shutdown_timeout_ms)) {
     log(LogLevel::kWarning, "the shutdown timeout passed: open connections were cut off");
   }
+  admin->reset();
   if (*operator_listener) (*operator_listener)->stop(kOperatorGraceMs);
   if (const int64_t unanswered = service.wait_until_idle(left_us()) + pages.wait_until_idle(left_us())) {
     log(LogLevel::kError,

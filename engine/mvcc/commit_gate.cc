@@ -4,8 +4,7 @@
 
 namespace tidemark {
 
-RequestList CommitGate::pass(RequestList requests, uint64_t bytes, const Head::Value& last) {
-  durable_ = std::max(durable_, last, [](const auto& a, const auto& b) { return a.stamp < b.stamp; });
+RequestList CommitGate::pass(RequestList requests, uint64_t bytes) {
   // Some wait only for what is before them to be durable here.
   RequestList waiting, passing;
   while (!requests.empty()) {
@@ -14,14 +13,12 @@ RequestList CommitGate::pass(RequestList requests, uint64_t bytes, const Head::V
   }
   kept_.push_back({waiting, bytes});
   bytes_ += bytes;
-  if (state_ == GateState::kGivesUp) {
-    passing.append(drop("the database is about to be closed"));
-    return passing;
-  }
   // What was released may have become durable only now; and a request without commits may have seen nothing
   // that waits.
-  passing.append(take_released(state_ == GateState::kOpen ? Versionstamp::max()
-                                                          : std::max(head_.get().stamp, released_)));
+  if (ended_)
+    passing.append(take_all());
+  else
+    passing.append(take_released(open_ ? Versionstamp::max() : std::max(head_.get().stamp, released_)));
   return passing;
 }
 
@@ -30,26 +27,24 @@ RequestList CommitGate::release(Versionstamp up_to) {
   return take_released(up_to);
 }
 
-RequestList CommitGate::set(GateState state) {
-  state_ = state;
-  switch (state) {
-    case GateState::kHolds:
-      return {};
-    case GateState::kOpen:
-      return take_released(Versionstamp::max());
-    case GateState::kGivesUp:
-      return drop("the database is about to be closed");
-  }
-  return {};
+RequestList CommitGate::set_open(bool open) {
+  open_ = open;
+  return open ? take_released(Versionstamp::max()) : RequestList();
 }
 
-RequestList CommitGate::drop(const std::string& cause) {
-  RequestList dropped;
-  for (Kept& one : kept_) dropped.append(one.requests);
+RequestList CommitGate::end(const std::string& cause) {
+  if (!ended_)
+    ended_ = {ErrorCode::kUnknownOutcome, "it is not known whether the commit will count: " + cause};
+  return take_all();
+}
+
+RequestList CommitGate::take_all() {
+  RequestList all;
+  for (Kept& one : kept_) all.append(one.requests);
   kept_.clear();
   bytes_ = 0;
-  dropped.fail_all({ErrorCode::kUnknownOutcome, "it is not known whether the commit will count: " + cause});
-  return dropped;
+  all.fail_all(*ended_);
+  return all;
 }
 
 RequestList CommitGate::take_released(Versionstamp up_to) {
@@ -61,8 +56,6 @@ RequestList CommitGate::take_released(Versionstamp up_to) {
     bytes_ -= group.bytes;
     kept_.pop_front();
   }
-  // Commits whose requests were dropped count as well.
-  if (kept_.empty() && durable_.stamp <= up_to && durable_.stamp > head_.get().stamp) head_.set(durable_);
   return released;
 }
 

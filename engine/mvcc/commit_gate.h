@@ -4,12 +4,13 @@
 
 #include <cstdint>
 #include <deque>
+#include <optional>
 #include <string>
 
+#include "engine/base/status.h"
 #include "engine/base/versionstamp.h"
 #include "engine/mvcc/head.h"
 #include "engine/mvcc/request_list.h"
-#include "engine/options.h"
 
 namespace tidemark {
 
@@ -19,16 +20,17 @@ class CommitGate {
  public:
   explicit CommitGate(Head& head) : head_(head) {}
 
-  // The requests of a group that has become durable, `bytes` long, whose last commit is `last`.
-  RequestList pass(RequestList requests, uint64_t bytes, const Head::Value& last);
+  // The requests of a group that has become durable, `bytes` long.
+  RequestList pass(RequestList requests, uint64_t bytes);
   // Commits up to there become head.
   RequestList release(Versionstamp up_to);
-  RequestList set(GateState state);
-  // Nothing that waits can be released any more: it ends with an unknown outcome.
-  RequestList drop(const std::string& cause);
+  // Open: all are released at once.
+  RequestList set_open(bool open);
+  // Nothing is released from now on: what waits, and what comes, ends with an unknown outcome.
+  RequestList end(const std::string& cause);
 
-  // Whether somebody is to be told that there is something to release.
-  bool holds() const { return state_ == GateState::kHolds; }
+  bool open() const { return open_; }
+  bool ended() const { return ended_.has_value(); }
   // Of the groups that wait.
   uint64_t bytes() const { return bytes_; }
 
@@ -38,16 +40,17 @@ class CommitGate {
     uint64_t bytes;
   };
 
+  RequestList take_all();
   RequestList take_released(Versionstamp up_to);
   // The same, of one group, which may go on above it.
   RequestList take_front(RequestList& requests, Versionstamp up_to);
 
   Head& head_;
-  GateState state_ = GateState::kHolds;
+  bool open_ = false;
+  std::optional<Error> ended_;  // what those that come then end with
   std::deque<Kept> kept_;
   uint64_t bytes_ = 0;
   Versionstamp released_;  // release() has come so far
-  Head::Value durable_;    // the last commit that came by
 };
 
 }  // namespace tidemark

@@ -55,7 +55,7 @@ void CommitPipeline::submit(CommitRequest& request) {
   request.outcome_ = {};
   {
     MutexLock lock(mutex_);
-    if (!closing_ && !refused_ && gate_.bytes() <= options_.gated_bytes_max) {
+    if (takes(request)) {
       queue_.push(request);
       // A task in the lane that has not got there yet will find it.
       if (may_validate() && tasks_ < (syncing_ ? 2 : 1)) hand_over();
@@ -72,7 +72,7 @@ CommitOutcome CommitPipeline::commit(CommitRequest& request) {
   request.outcome_ = {};
   {
     MutexLock lock(mutex_);
-    if (closing_ || refused_ || gate_.bytes() > options_.gated_bytes_max) {
+    if (!takes(request)) {
       request.outcome_.status = std::unexpected<Error>(refusal());
       return request.outcome_;
     }
@@ -82,9 +82,14 @@ CommitOutcome CommitPipeline::commit(CommitRequest& request) {
   return std::move(request.outcome_);
 }
 
+bool CommitPipeline::takes(const CommitRequest& request) const {
+  if (closing_ || refused_) return false;
+  return request.passes_gate_ || (!gate_.ended() && gate_.bytes() <= options_.gated_bytes_max);
+}
+
 Error CommitPipeline::refusal() const {
   if (refused_) return *refused_;
-  if (closing_) return shut_down();
+  if (closing_ || gate_.ended()) return shut_down();
   return {ErrorCode::kUnavailable, "commits wait to be made safe elsewhere, and no more fit beside them"};
 }
 
@@ -270,6 +275,7 @@ std::optional<bool> CommitPipeline::validate_ingest(RequestList& queue, Batch& b
     last_ = batch.last = {ingest.last_stamp, ingest.timestamp_ms};
     batch.commits = 1;
     batch.ingest = &ingest;
+    batch.ingest_source = request.ingest_;
     outcome.committed = true;
     outcome.versionstamp = ingest.last_stamp;
     outcome.timestamp_ms = ingest.timestamp_ms;
@@ -414,6 +420,7 @@ Status CommitPipeline::write_group(std::vector<Batch>& group) {
     unsynced = true;
     if (batch.ingest != nullptr) {
       TM_TRY(publish_ingest(*batch.ingest));
+      batch.ingest_source->published();
       unsynced = false;
     }
   }
@@ -448,7 +455,6 @@ bool CommitPipeline::sync_pending(const Signal* own) {
   const int64_t delay_us = write_delay_us(bytes, versions_.acquire()->version->live[0].size(),
                                           options_.level0_slowdown_trigger, options_.level0_stop_trigger);
 
-  const Head::Value last = group.back().last;
   RequestList requests;
   const auto collect = [&](std::vector<Batch>& batches) {
     for (Batch& batch : batches) requests.append(batch.requests);
@@ -483,11 +489,11 @@ bool CommitPipeline::sync_pending(const Signal* own) {
   syncing_ = false;
   if (delay_us > 0 && !closing_) hold_back(delay_us);
   bool leaves = false;
-  const bool tells = written && options_.gated && gate_.holds();
+  const bool tells = written && options_.gated && !gate_.open();
   if (written && options_.gated) {
-    requests = gate_.pass(requests, bytes, last);
+    requests = gate_.pass(requests, bytes);
   } else if (!written) {
-    RequestList all = gate_.drop(written.error().message);
+    RequestList all = gate_.end(written.error().message);
     all.append(requests);
     requests = all;
   }
@@ -513,11 +519,24 @@ void CommitPipeline::release(Versionstamp up_to) {
   answer(released);
 }
 
-void CommitPipeline::set_gate(GateState state) {
+void CommitPipeline::set_gate_open(bool open) {
   mutex_.lock();
-  const RequestList released = gate_.set(state);
+  const RequestList released = gate_.set_open(open);
   mutex_.unlock();
   answer(released);
+}
+
+bool CommitPipeline::end_gate() {
+  if (!options_.gated) return false;
+  RequestList ended;
+  {
+    MutexLock lock(mutex_);
+    ended = gate_.end("the database is being closed");
+    queue_.fail_all(shut_down());
+    ended.append(queue_);
+  }
+  answer(ended);
+  return true;
 }
 
 void CommitPipeline::set_durable_hook(std::function<void()> hook) {
@@ -575,7 +594,7 @@ void CommitPipeline::refuse(Error error) {
     MutexLock lock(mutex_);
     if (refused_) return;
     refused_ = std::move(error);
-    ended = gate_.drop(refused_->message);
+    ended = gate_.end(refused_->message);
     queue_.fail_all(*refused_);
     ended.append(queue_);
   }
@@ -592,7 +611,7 @@ void CommitPipeline::set_disk_full(bool full) {
 Status CommitPipeline::accepts() const {
   MutexLock lock(mutex_);
   if (refused_) return std::unexpected<Error>(*refused_);
-  if (closing_) return std::unexpected<Error>(shut_down());
+  if (closing_ || gate_.ended()) return std::unexpected<Error>(shut_down());
   if (disk_full_) return fail(ErrorCode::kNoSpace, "the disk is full");
   return {};
 }
@@ -604,7 +623,7 @@ Status CommitPipeline::close() {
     if (tasks_ == 0) hand_over();
     changed_.wait(mutex_);
   }
-  const RequestList kept = gate_.drop("the database is being closed");
+  const RequestList kept = gate_.end("the database is being closed");
   mutex_.unlock();
   answer(kept);
   mutex_.lock();

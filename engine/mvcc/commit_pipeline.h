@@ -4,7 +4,8 @@
 // by two at once. The validator runs queued transactions in order against the newest state, stages them in a
 // WAL record and puts their writes into the memtable, above the head and so unseen. The syncer takes all
 // records that are ready as one group: one write each, one sync, then the head moves and the group is
-// answered. So a group is what was validated while the one before was being synced.
+// answered (of a gated database when the gate lets it pass). So a group is what was validated while the one
+// before was being synced.
 #pragma once
 
 #include <atomic>
@@ -51,6 +52,8 @@ class IngestSource {
   // the source; nullptr: nothing. Must not wait for commits.
   virtual Result<const WalIngest*> finish(const Head::Value& before, Versionstamp next,
                                           int64_t timestamp_ms) = 0;
+  // It is published, and nobody has been told yet. Short.
+  virtual void published() = 0;
 };
 
 class CommitPipeline {
@@ -76,14 +79,15 @@ class CommitPipeline {
   // Publishes finished segments: one record names them, then they are part of the database, all at once. What
   // was committed before is in segments by then (so that what is published lies above it for every reader):
   // writers wait for that flush, and for `source` to finish. kInvalidArgument unless every stamp is above the
-  // head; errors of the source.
+  // last commit; errors of the source.
   CommitOutcome ingest(IngestSource& source) TM_EXCLUDES(mutex_);
   Head::Value head() const { return head_.get(); }
 
   // Of a gated database (DatabaseOptions::gated): as in database.h.
   Versionstamp durable() const { return options_.gated ? durable_.get().stamp : head_.get().stamp; }
   void release(Versionstamp up_to) TM_EXCLUDES(mutex_);
-  void set_gate(GateState state) TM_EXCLUDES(mutex_);
+  void set_gate_open(bool open) TM_EXCLUDES(mutex_);
+  bool end_gate() TM_EXCLUDES(mutex_);
   void set_durable_hook(std::function<void()> hook) TM_EXCLUDES(hook_mutex_);
 
   // Freezes the active memtable if it holds anything, and waits until all in it is durable; not for
@@ -121,6 +125,7 @@ class CommitPipeline {
     std::shared_ptr<WalWriter> wal;
     bool starts_wal = false;
     const WalIngest* ingest = nullptr;  // the record says this, and nothing else
+    IngestSource* ingest_source = nullptr;
     RequestList requests;
     uint64_t end() const;
   };
@@ -154,6 +159,7 @@ class CommitPipeline {
   bool sync_pending(const Signal* own) TM_REQUIRES(mutex_);
   Status write_group(std::vector<Batch>& group);
   static void answer(RequestList requests);
+  bool takes(const CommitRequest& request) const TM_REQUIRES(mutex_);
   // Why a request is not taken.
   Error refusal() const TM_REQUIRES(mutex_);
   const DatabaseOptions options_;

@@ -16,11 +16,12 @@ class SnapshotRegistry::Pin final : public Snapshot {
   const Versionstamp at_;
 };
 
-Result<std::shared_ptr<Snapshot>> SnapshotRegistry::pin(Versionstamp at, Versionstamp head) {
+Result<std::shared_ptr<Snapshot>> SnapshotRegistry::pin(Versionstamp at, Versionstamp last) {
   MutexLock lock(mutex_);
-  if (at < horizon_ || at > head)
+  const bool empty = last == Versionstamp::min();
+  if ((at < horizon_ && !empty) || at > last)
     return fail(ErrorCode::kBeyondHorizon, "versionstamp " + at.hex() + " cannot be read; readable are " +
-                                               horizon_.hex() + " to " + head.hex());
+                                               horizon_.hex() + " to " + last.hex());
   pins_.insert(at);
   return std::make_shared<Pin>(shared_from_this(), at);
 }

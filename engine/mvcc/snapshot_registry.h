@@ -16,8 +16,9 @@ class SnapshotRegistry : public std::enable_shared_from_this<SnapshotRegistry> {
  public:
   explicit SnapshotRegistry(Versionstamp horizon) : horizon_(horizon) {}
 
-  // kBeyondHorizon, naming the range, unless horizon <= at <= head.
-  Result<std::shared_ptr<Snapshot>> pin(Versionstamp at, Versionstamp head);
+  // kBeyondHorizon, naming the range, unless horizon <= at <= last. While nothing else can be read, the empty
+  // state of the very beginning can: history may have begun above it already.
+  Result<std::shared_ptr<Snapshot>> pin(Versionstamp at, Versionstamp last);
   Versionstamp horizon() const;
   // Moves the horizon to `target`, but not beyond the oldest pin, and never back. Gives where it now is:
   // versions superseded at or below that may be dropped once it is durable.

@@ -55,6 +55,16 @@ Result<CommitPoint> last_durable(const Database& database, Versionstamp stamp) {
   return last.commit;
 }
 
+// What a generation begins with: head, unless history has begun above it and waits to be released.
+Result<std::shared_ptr<Snapshot>> pin_newest(Database& database) {
+  const Versionstamp horizon = database.horizon();
+  if (horizon <= database.head()) return database.pin_head();
+  auto pinned = database.pin(horizon);
+  // It is about to be durable.
+  if (!pinned) return fail(ErrorCode::kUnavailable, pinned.error().message);
+  return pinned;
+}
+
 }  // namespace
 
 Shipper::Shipper(Clock& clock, std::shared_ptr<ObjectStore> store, std::string prefix,
@@ -356,7 +366,7 @@ void Shipper::move_on(Database& database) const {
   // A log without the snapshot that it goes on from restores nothing.
   if (index_.reaches_the_end()) database.release(to);
   // If it fails, so will the next look at the log, which then sees to it.
-  if (!let_go_) (void)database.hold(std::min(to, database.head())).has_value();
+  if (!let_go_) (void)database.hold(to).has_value();
 }
 
 // ---------------------------------------------------------------------------------------------------------
@@ -424,9 +434,9 @@ void Shipper::remove_stray(const std::string& key, Versionstamp after) {
 // Generations
 
 Status Shipper::begin_generation(Database& database, const std::string& reason, bool continues) {
-  const std::shared_ptr<Snapshot> head = database.pin_head();
+  TM_ASSIGN(const std::shared_ptr<Snapshot> newest, pin_newest(database));
   Generation next;
-  next.snapshot = continues ? shipped().stamp : head->versionstamp();
+  next.snapshot = continues ? shipped().stamp : newest->versionstamp();
   next.continues = continues;
   next.began_ms = clock_.wall_us() / 1000;
   next.id = next_generation_id(index_);
@@ -436,7 +446,7 @@ Status Shipper::begin_generation(Database& database, const std::string& reason, 
   index.name = identity_.name;
   if (index.writer.session != session_) index.writer = {identity_.store, session_, next.began_ms};
   if (!index.generations.empty()) index.generations.back().ended_ms = next.began_ms;
-  TM_ASSIGN(const CommitPoint commit, database.last_commit(next.snapshot, INT64_MAX));
+  TM_ASSIGN(const CommitPoint commit, last_durable(database, next.snapshot));
   const CommitPoint begin{log_begin(database, next.snapshot).stamp, commit.timestamp_ms};
   next.sessions = {{session_, begin.stamp}};
   index.generations.push_back(next);
@@ -453,7 +463,7 @@ Status Shipper::start_snapshot(Database& database) {
   const Generation& newest = index_.generations.back();
   Result<std::shared_ptr<Snapshot>> pin = database.pin(newest.snapshot);
   if (!pin) return begin_generation(database, "the moment of the snapshot is no longer held", false);
-  TM_ASSIGN(const CommitPoint commit, database.last_commit(newest.snapshot, INT64_MAX));
+  TM_ASSIGN(const CommitPoint commit, last_durable(database, newest.snapshot));
   auto upload = std::make_shared<SnapshotUpload>(database, std::move(*pin), commit.timestamp_ms, *store_,
                                                  generation_prefix(), options_.snapshot_object_bytes);
   TM_TRY(upload->resume());
@@ -498,8 +508,7 @@ Result<bool> Shipper::ship_log(Database& database) {
         "a new generation begins: what was committed since " + from.stamp.hex() + " is no longer held");
     return begin_generation(database, "the log had a gap: history was dropped before it was shipped", false);
   };
-  // What waits to be released lies above the head, and is held by that.
-  const Result<std::shared_ptr<Snapshot>> pin = database.pin(std::min(from.stamp, database.head()));
+  const Result<std::shared_ptr<Snapshot>> pin = database.pin(from.stamp);
   if (!pin) {
     TM_TRY(lost());
     return true;

@@ -45,7 +45,7 @@ void DatabaseSlot::open(OpenDone done) {
       error = retired().error();
     } else if (state_ == State::kOpen) {
       database = get();
-    } else if (state_ == State::kClosing && (database = last_.lock())) {
+    } else if (state_ == State::kClosing && !gate_ended_ && (database = last_.lock())) {
       // Somebody still has it.
       state_ = State::kOpen;
       set_current(database);
@@ -90,18 +90,30 @@ void DatabaseSlot::rename(const std::string& name) {
 }
 
 void DatabaseSlot::retire() {
-  DatabaseRef dropped;
+  DatabaseRef dropped;  // after the lock
   {
     MutexLock lock(mutex_);
     retired_ = true;
-    if (state_ != State::kOpen) return;
-    state_ = State::kClosing;
-    dropped = take_current();
-    // Those who hold it for as long as they can are to let go.
-    dropped->store().expiry().stop();
-    dropped->store().watch_hub().notify_all();
+    if (state_ == State::kOpen) {
+      state_ = State::kClosing;
+      dropped = take_current();
+      // Those who hold it for as long as they can are to let go.
+      dropped->store().expiry().stop();
+      dropped->store().watch_hub().notify_all();
+    }
   }
-  dropped->database().set_gate(GateState::kGivesUp);
+  end_gate();
+}
+
+void DatabaseSlot::end_gate() {
+  DatabaseRef database;
+  {
+    MutexLock lock(mutex_);
+    database = last_.lock();
+  }
+  if (database == nullptr || !database->database().end_gate()) return;
+  MutexLock lock(mutex_);
+  gate_ended_ = true;
 }
 
 void DatabaseSlot::revive() {
@@ -115,10 +127,18 @@ bool DatabaseSlot::close_if_idle(int64_t idle_us) {
   const int64_t now_us = engine_.clock().monotonic_us();
   if (used_.exchange(false, std::memory_order_relaxed)) idle_since_us_ = now_us;
   if (state_ != State::kOpen || now_us - idle_since_us_ < idle_us) return false;
-  // Who takes one more reference meanwhile only puts the closing off.
-  if (last_.use_count() > 1) return false;
-  state_ = State::kClosing;
+  return close_unless_held(dropped, 1);
+}
+
+bool DatabaseSlot::close_unless_held(DatabaseRef& dropped, long own) {
   dropped = take_current();
+  // Who took one just before may work on it, and whoever looks after open databases is to know of it.
+  if (last_.use_count() > own) {
+    SpinLockGuard guard(current_lock_);
+    current_ = std::move(dropped);
+    return false;
+  }
+  state_ = State::kClosing;
   return true;
 }
 
@@ -137,12 +157,10 @@ bool DatabaseSlot::end_visit(int64_t now_ms) {
   if (state_ != State::kOpen || used_.load(std::memory_order_relaxed)) visited_ = false;
   if (!visited_) return false;
   const DatabaseRef database = last_.lock();
+  if (database->store().expiry().next_ms() <= now_ms) return true;
   // This one's and the slot's own.
-  if (database->store().expiry().next_ms() <= now_ms || last_.use_count() > 2) return true;
-  visited_ = false;
-  state_ = State::kClosing;
-  dropped = take_current();
-  return false;
+  visited_ = !close_unless_held(dropped, 2);
+  return visited_;
 }
 
 bool DatabaseSlot::opening() const {
@@ -183,7 +201,6 @@ DatabaseRef DatabaseSlot::make_ref(std::unique_ptr<HostedDatabase> database) {
 void DatabaseSlot::set_current(DatabaseRef database) {
   last_ = database;
   database->store().expiry().start();
-  database->database().set_gate(GateState::kHolds);
   idle_since_us_ = engine_.clock().monotonic_us();
   SpinLockGuard guard(current_lock_);
   current_ = std::move(database);
@@ -211,6 +228,7 @@ void DatabaseSlot::run_opening() {
       result = make_ref(std::move(*opened));
       open_error_.reset();
       state_ = State::kOpen;
+      gate_ended_ = false;
       set_current(*result);
     } else {
       result = std::unexpected(opened.error());

@@ -44,6 +44,9 @@ class DatabaseSlot : public std::enable_shared_from_this<DatabaseSlot> {
   void retire();
   // Takes that back.
   void revive();
+  // Commits that wait to be released are answered, and no more are taken until it was closed and opened
+  // again.
+  void end_gate();
   // Closes it if nobody has used it for `idle_us` microseconds; whether it did.
   bool close_if_idle(int64_t idle_us);
 
@@ -77,6 +80,8 @@ class DatabaseSlot : public std::enable_shared_from_this<DatabaseSlot> {
   DatabaseRef make_ref(std::unique_ptr<HostedDatabase> database) TM_REQUIRES(mutex_);
   void set_current(DatabaseRef database) TM_REQUIRES(mutex_);
   DatabaseRef take_current() TM_REQUIRES(mutex_);
+  // Begins to close it, with its reference in `dropped`, if nobody has more than these `own` ones.
+  bool close_unless_held(DatabaseRef& dropped, long own) TM_REQUIRES(mutex_);
   void start_opening() TM_REQUIRES(mutex_);
   void run_opening();
   void start_closing(HostedDatabase* database);
@@ -93,6 +98,7 @@ class DatabaseSlot : public std::enable_shared_from_this<DatabaseSlot> {
   std::string name_ TM_GUARDED_BY(mutex_);
   std::vector<OpenDone> waiting_ TM_GUARDED_BY(mutex_);
   std::weak_ptr<HostedDatabase> last_ TM_GUARDED_BY(mutex_);
+  bool gate_ended_ TM_GUARDED_BY(mutex_) = false;  // of what last_ is
   bool visited_ TM_GUARDED_BY(mutex_) = false;
   // What is open or being closed, until its counters were added to those before.
   const HostedDatabase* counted_ TM_GUARDED_BY(mutex_) = nullptr;

@@ -268,6 +268,14 @@ std::vector<DatabaseRef> Host::opened() const {
   });
 }
 
+void Host::end_gates() {
+  std::vector<std::shared_ptr<DatabaseSlot>> slots;
+  directory_.with([&](const Directory& directory) {
+    for (const auto& [id, slot] : directory.databases) slots.push_back(slot);
+  });
+  for (const auto& slot : slots) slot->end_gate();
+}
+
 HostedCounters Host::counters() const {
   std::vector<std::shared_ptr<DatabaseSlot>> slots;
   HostedCounters sum = directory_.with([&](const Directory& directory) {

@@ -103,6 +103,8 @@ class Host {
 
   // Those that are open now.
   std::vector<DatabaseRef> opened() const;
+  // Database::end_gate() of all of them, and of those that are being closed.
+  void end_gates();
   // What was done in all databases since the start, those that are closed or removed by now included.
   HostedCounters counters() const;
   struct Figures {

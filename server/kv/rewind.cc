@@ -50,7 +50,8 @@ class Rewinding {
 
   Result<RewindResult> run() {
     TM_ASSIGN(past_, PastReader::open(database_, target_.stamp));
-    started_at_ = database_.head();
+    // What waits to be released is undone with the rest.
+    started_at_ = database_.durable();
     TM_ASSIGN(const uint64_t writes, count_writes(database_, target_.stamp, started_at_, UINT64_MAX));
     if (options_.dry_run) {
       TM_TRY(write_between(target_.stamp, started_at_));

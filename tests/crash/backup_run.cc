@@ -326,7 +326,7 @@ void BackupRun::poll_until_done() {
     machine_->scheduler().sleep_us(static_cast<int64_t>(random.below(50'000)));
   }
   // With the power off nothing is released: whoever waits for that is gone.
-  if (done()) database_->set_gate(GateState::kGivesUp);
+  if (done()) (void)database_->end_gate();
 }
 
 void BackupRun::write_some() {
@@ -393,7 +393,9 @@ void BackupRun::ingest() {
       std::max(database_->head_timestamp_ms(), machine_->clock().wall_us() / 1000) + 10;
   model_.begin_ingest(last, timestamp_ms, writes, 0);
   const CommitOutcome outcome = ingest->publish({last, timestamp_ms});
-  if (!off_) model_.finish(last, outcome);
+  if (off_) return;
+  model_.finish(last, outcome);
+  if (outcome.committed) promise_.acknowledged = std::max(promise_.acknowledged, last);
 }
 
 // A replica, on the same machine, so that it dies with it.

@@ -166,8 +166,8 @@ TEST_F(GateTest, BeyondTheLimitNothingIsTaken) {
   Pending& after = submit("b", "1");
   ASSERT_TRUE(soon([&] { return db().durable() > db().head(); }));
   EXPECT_FALSE(after.answered);
-  db().set_gate(GateState::kOpen);
-  EXPECT_TRUE(after.answered);
+  db().set_gate_open(true);
+  ASSERT_TRUE(soon([&] { return after.answered.load(); }));
   EXPECT_TRUE(put(db(), "c", "1").committed);
 }
 
@@ -176,7 +176,7 @@ TEST_F(GateTest, WhatIsNotReleasedIsOfUnknownOutcome) {
   Pending& one = submit("a", "1");
   ASSERT_TRUE(soon([&] { return db().durable() > db().head(); }));
   db().refuse_commits("somebody else is the primary");
-  EXPECT_TRUE(one.answered);
+  ASSERT_TRUE(soon([&] { return one.answered.load(); }));
   EXPECT_EQ(one.outcome.status.error().code, ErrorCode::kUnknownOutcome);
   EXPECT_EQ(submit("a", "2").outcome.status.error().code, ErrorCode::kReadOnly);
 
@@ -195,14 +195,14 @@ TEST_F(GateTest, HeadIsKeptWhileMuchWaits) {
   options.gated_bytes_max = 64 << 20;
   options.retention = Retention::none();
   open(options);
-  db().set_gate(GateState::kOpen);
+  db().set_gate_open(true);
   KeyValues expected;
   for (int i = 0; i < 200; ++i) {
     const std::string key = "key/" + std::to_string(i);
     ASSERT_TRUE(put(db(), key, "old").committed);
     expected[key] = "old";
   }
-  db().set_gate(GateState::kHolds);
+  db().set_gate_open(false);
   for (int round = 0; round < 30; ++round)
     for (int i = 0; i < 200; ++i) submit("key/" + std::to_string(i), std::string(50, 'x'));
   ASSERT_TRUE(soon([&] { return db().counters().flushes >= 3; }));
@@ -210,7 +210,7 @@ TEST_F(GateTest, HeadIsKeptWhileMuchWaits) {
   const auto seen = scan(*db().read());
   EXPECT_EQ(KeyValues(seen.begin(), seen.end()), expected);
   for (const auto& [key, value] : expected) EXPECT_EQ(get(*db().read(), key), value);
-  db().set_gate(GateState::kOpen);
+  db().set_gate_open(true);
   ASSERT_TRUE(soon([&] { return pending_.back().answered.load(); }));
   EXPECT_EQ(get(*db().read(), "key/7"), std::string(50, 'x'));
 }
@@ -218,9 +218,9 @@ TEST_F(GateTest, HeadIsKeptWhileMuchWaits) {
 // Whoever flushes, merges or forks need not wait for elsewhere.
 TEST_F(GateTest, WhatIsDoneToFilesDoesNotWait) {
   open_gated();
-  db().set_gate(GateState::kOpen);
+  db().set_gate_open(true);
   ASSERT_TRUE(put(db(), "a", "old").committed);
-  db().set_gate(GateState::kHolds);
+  db().set_gate_open(false);
   Pending& one = submit("a", "1");
   ASSERT_TRUE(db().flush().has_value());
   EXPECT_EQ(db().counters().flushes, 1u);
@@ -244,9 +244,9 @@ TEST_F(GateTest, WhatIsDoneToFilesDoesNotWait) {
 // As a rewind does: it writes against what was committed last, released or not, and is released behind it.
 TEST_F(GateTest, AnIngestSeesWhatWaitsAndWaitsBehindIt) {
   open_gated();
-  db().set_gate(GateState::kOpen);
+  db().set_gate_open(true);
   ASSERT_TRUE(put(db(), "a", "old").committed);
-  db().set_gate(GateState::kHolds);
+  db().set_gate_open(false);
   const Versionstamp head = db().head();
   Pending& one = submit("a", "1");
   std::atomic<bool> completed{false};
@@ -289,30 +289,82 @@ TEST_F(GateTest, AnIngestSeesWhatWaitsAndWaitsBehindIt) {
   EXPECT_EQ(get(*db().read(), "a"), "ingested");
 }
 
-TEST_F(GateTest, GivingUpAnswersAndIsTakenBack) {
+TEST_F(GateTest, AtTheLimitFilesAreWorkedOnAllTheSame) {
+  open_gated(10'000);
+  ASSERT_TRUE(soon([&] { return submit("a", std::string(1000, 'x')).answered.load(); }));
+  EXPECT_TRUE(db().flush().has_value());
+  EXPECT_TRUE(db().compact().has_value());
+  EXPECT_TRUE(db().fork(folder_ / "fork", db().head()).has_value());
+}
+
+TEST_F(GateTest, WhatLiesAboveTheHeadIsNotForked) {
+  open_gated();
+  Pending& one = submit("a", "1");
+  ASSERT_TRUE(soon([&] { return one.ran && db().durable() == one.stamp; }));
+  const Status forked = db().fork(folder_ / "fork", one.stamp);
+  ASSERT_FALSE(forked.has_value());
+  EXPECT_EQ(forked.error().code, ErrorCode::kBeyondHorizon);
+}
+
+// Held in its run(), it is neither queued nor waiting to be released.
+struct Held final : CommitRequest {
+  Result<Decision> run(Transaction& t) override {
+    t.put("held", "1");
+    running = true;
+    while (!go_on) system_clock().sleep_us(100);
+    return Decision::kCommit;
+  }
+  void done(const CommitOutcome& result) override {
+    outcome = result;
+    answered = true;
+  }
+  CommitOutcome outcome;
+  std::atomic<bool> running{false}, go_on{false}, answered{false};
+};
+
+TEST_F(GateTest, WhatIsUnderWayWhenCommitsAreRefusedIsAnswered) {
+  open_gated();
+  Held held;
+  db().submit(held);
+  ASSERT_TRUE(soon([&] { return held.running.load(); }));
+  Pending& behind = submit("a", "1");
+  db().refuse_commits("somebody else is the primary");
+  EXPECT_TRUE(behind.answered);
+  EXPECT_EQ(behind.outcome.status.error().code, ErrorCode::kReadOnly);
+  held.go_on = true;
+  ASSERT_TRUE(soon([&] { return held.answered.load(); }));
+  EXPECT_EQ(held.outcome.status.error().code, ErrorCode::kUnknownOutcome);
+}
+
+TEST_F(GateTest, WhoWaitsAtTheEndOfTheGateIsAnswered) {
   open_gated();
   Pending& one = submit("a", "1");
   ASSERT_TRUE(soon([&] { return db().durable() > db().head(); }));
-  db().set_gate(GateState::kGivesUp);
-  EXPECT_TRUE(one.answered);
+  Held held;
+  db().submit(held);
+  ASSERT_TRUE(soon([&] { return held.running.load(); }));
+  Pending& behind = submit("b", "1");
+  EXPECT_TRUE(db().end_gate());
+  EXPECT_TRUE(behind.answered);
+  EXPECT_EQ(behind.outcome.status.error().code, ErrorCode::kShutdown);
+  held.go_on = true;
+  ASSERT_TRUE(soon([&] { return one.answered && held.answered; }));
   EXPECT_EQ(one.outcome.status.error().code, ErrorCode::kUnknownOutcome);
-  Pending& other = submit("a", "2");
-  ASSERT_TRUE(soon([&] { return other.answered.load(); }));
-  EXPECT_EQ(other.outcome.status.error().code, ErrorCode::kUnknownOutcome);
+  EXPECT_EQ(held.outcome.status.error().code, ErrorCode::kUnknownOutcome);
+  EXPECT_EQ(submit("a", "2").outcome.status.error().code, ErrorCode::kShutdown);
+  EXPECT_EQ(db().write_status().error().code, ErrorCode::kShutdown);
+  // Nothing of it counts here any more.
+  db().release(db().durable());
   EXPECT_EQ(get(*db().read(), "a"), std::nullopt);
+  EXPECT_TRUE(db().flush().has_value());
+  ASSERT_TRUE(db().close().has_value());
 
-  // What nobody waits for any more is released like everything else.
-  db().set_gate(GateState::kHolds);
-  db().release(one.stamp);
-  EXPECT_EQ(get(*db().read(), "a"), std::nullopt);
-  db().release(db().durable());
-  EXPECT_EQ(db().head(), other.stamp);
-  EXPECT_EQ(get(*db().read(), "a"), "2");
-  Pending& last = submit("a", "3");
-  ASSERT_TRUE(soon([&] { return db().durable() > db().head(); }));
-  EXPECT_FALSE(last.answered);
-  db().release(db().durable());
-  EXPECT_TRUE(last.answered);
+  open_gated();
+  EXPECT_EQ(get(*db().read(), "a"), "1");
+  EXPECT_EQ(get(*db().read(), "held"), "1");
+  open(small_options());
+  EXPECT_FALSE(db().end_gate());
+  EXPECT_TRUE(put(db(), "a", "3").committed);
 }
 
 }  // namespace

@@ -249,6 +249,8 @@ export default async function backup(suite) {
     expect(answered === 0, "a commit was answered");
     const { code } = await server.end();
     expect(code === 0 && server.stderr.trim().endsWith("stopped"), `exit code ${code}: ${server.stderr}`);
+    // Who waited was told in time.
+    expect(server.stderr.includes("unknown outcome") && !server.stderr.includes("cut off"), server.stderr);
     kv.close();
 
     proxy.clear();

@@ -129,9 +129,9 @@ TEST_F(ClosedTest, WhatWaitsIsLetGoOf) {
   open();
   const auto with_waiting_expiry = [&](const std::string& name) {
     const DatabaseRef database = use(make(name));
-    database->database().set_gate(GateState::kOpen);
+    database->database().set_gate_open(true);
     set(database, "expires", clock_.wall_ms() + 1000);
-    database->database().set_gate(GateState::kHolds);
+    database->database().set_gate_open(false);
     clock_.pass_ms(5000);
     EXPECT_TRUE(polled_until([&] { return database->database().durable() > database->database().head(); }));
   };
