@@ -138,7 +138,8 @@ class DatabaseImpl final : public Database, private WadingObserver {
   void set_gate_open(bool open) override { pipeline_.set_gate_open(open); }
   bool end_gate() override { return pipeline_.end_gate(); }
   void set_durable_hook(std::function<void()> hook) override { pipeline_.set_durable_hook(std::move(hook)); }
-  Versionstamp horizon() const override { return snapshots_->horizon(); }
+  Versionstamp horizon() const override { return std::min(snapshots_->horizon(), head()); }
+  Versionstamp history_begin() const override { return snapshots_->horizon(); }
 
   void submit(CommitRequest& request) override { pipeline_.submit(request); }
   CommitOutcome commit(CommitRequest& request) override { return pipeline_.commit(request); }
@@ -174,7 +175,9 @@ class DatabaseImpl final : public Database, private WadingObserver {
   std::unique_ptr<ReadView> read(const Snapshot& snapshot) const override {
     return std::make_unique<View>(versions_->acquire(), snapshot.versionstamp(), observer());
   }
-  Result<std::shared_ptr<Snapshot>> pin(Versionstamp at) override { return snapshots_->pin(at, durable()); }
+  Result<std::shared_ptr<Snapshot>> pin(Versionstamp at) override {
+    return snapshots_->pin(at, at == head() ? at : durable());
+  }
   std::shared_ptr<Snapshot> pin_head() override {
     while (true) {
       // Fails only if the horizon has moved beyond the head that was read just now.

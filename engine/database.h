@@ -163,6 +163,9 @@ class Database {
 
   // The oldest versionstamp that can still be read.
   virtual Versionstamp horizon() const = 0;
+  // Where the history begins that the visit_ functions know: at the horizon, or above head if what begins
+  // history (IngestOptions::starts_history) waits to be released.
+  virtual Versionstamp history_begin() const = 0;
 
   // Queues a transaction; request.done() tells the outcome. Never blocks on I/O.
   virtual void submit(CommitRequest& request) = 0;
@@ -179,7 +182,7 @@ class Database {
   // forgotten bit by bit: then an earlier one, or the beginning, is given.
   virtual Result<CommitPoint> last_commit(Versionstamp stamp, int64_t timestamp_ms) const = 0;
   // Commits above `from` up to `to`, the oldest first; no further than durable(). REQUIRES: from >=
-  // horizon(), or some may be missing.
+  // history_begin(), or some may be missing.
   virtual Status visit_history(Versionstamp from, Versionstamp to, HistoryVisitor& visitor) const = 0;
   // The same, with what they wrote. REQUIRES: `from` is pinned.
   virtual Status visit_writes(Versionstamp from, Versionstamp to, WriteVisitor& visitor) const = 0;
@@ -192,8 +195,8 @@ class Database {
   virtual std::unique_ptr<ReadView> read() const = 0;
   // A view of the snapshot's moment.
   virtual std::unique_ptr<ReadView> read(const Snapshot& snapshot) const = 0;
-  // Pins a moment between horizon and durable(): what lies above head has not been released. kBeyondHorizon,
-  // naming the range, otherwise.
+  // Pins head, or a moment between history_begin() and durable(): what lies above head has not been released.
+  // kBeyondHorizon, naming the range, otherwise.
   virtual Result<std::shared_ptr<Snapshot>> pin(Versionstamp at) = 0;
   // Pins head.
   virtual std::shared_ptr<Snapshot> pin_head() = 0;

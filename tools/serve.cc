@@ -140,7 +140,8 @@ class BackupsMeanwhile {
           while (!over_) {
             const bool in_time = host.engine().clock().monotonic_us() < give_up_us;
             mutex_.unlock();
-            in_time ? backups.poll() : host.end_gates();
+            backups.poll();
+            if (!in_time) host.end_gates();
             mutex_.lock();
             if (!over_) changed_.wait_for_us(mutex_, kPollUs);
           }

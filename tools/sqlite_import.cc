@@ -71,7 +71,7 @@ Result<std::vector<std::string>> parse_keys(std::string_view text) {
 }  // namespace
 
 Status check_never_written(const Database& database, std::string_view name) {
-  if (database.head() == Versionstamp::min()) return {};
+  if (database.durable() == Versionstamp::min()) return {};
   return fail(ErrorCode::kInvalidArgument,
               "the database '" + std::string(name) +
                   "' has been written to, and an import needs a new one: name another with --database, or "

@@ -30,7 +30,7 @@ void take_back(host::Host& host, const std::string& name, host::DatabaseRef data
   const Result<host::DatabaseRecord> deleted = host.delete_database(name);
   if (!deleted) return;
   // Nothing new begins from here on, so what is there now was written by somebody.
-  const bool written = database->database().head() != Versionstamp::min();
+  const bool written = database->database().durable() != Versionstamp::min();
   database.reset();
   const std::string id = deleted->id.text();
   (void)(written ? host.undelete_database(id) : host.purge_database(id)).has_value();

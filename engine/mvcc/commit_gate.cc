@@ -43,7 +43,12 @@ RequestList CommitGate::take_all() {
   for (Kept& one : kept_) all.append(one.requests);
   kept_.clear();
   bytes_ = 0;
-  all.fail_all(*ended_);
+  for (CommitRequest* request = all.first(); request != nullptr; request = request->next_) {
+    // What failed has not happened, whatever becomes of what it waited for.
+    if (!request->outcome_.status) continue;
+    request->outcome_ = {};
+    request->outcome_.status = std::unexpected<Error>(*ended_);
+  }
   return all;
 }
 

@@ -532,8 +532,16 @@ bool CommitPipeline::end_gate() {
   {
     MutexLock lock(mutex_);
     ended = gate_.end("the database is being closed");
-    queue_.fail_all(shut_down());
-    ended.append(queue_);
+    RequestList refused, rest;
+    while (!queue_.empty()) {
+      CommitRequest& request = queue_.pop();
+      (request.passes_gate_ ? rest : refused).push(request);
+    }
+    queue_ = rest;
+    refused.fail_all(shut_down());
+    ended.append(refused);
+    // One of them may have been told to see to what is pending.
+    hand_over();
   }
   answer(ended);
   return true;
@@ -597,6 +605,8 @@ void CommitPipeline::refuse(Error error) {
     ended = gate_.end(refused_->message);
     queue_.fail_all(*refused_);
     ended.append(queue_);
+    // One of them may have been told to see to what is pending.
+    hand_over();
   }
   answer(ended);
 }

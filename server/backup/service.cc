@@ -85,7 +85,10 @@ void BackupService::poll(const std::vector<Offer>& offers) {
   std::vector<std::shared_ptr<Database>> let_go;  // after the lock: the last holder closes it
   std::vector<std::pair<EntryRef, std::shared_ptr<Database>>> opened;
   poll_all(offers, let_go, opened);
-  for (const auto& [entry, database] : opened) listen(entry, database);
+  for (const auto& [entry, database] : opened) {
+    entry->shipper->adopt(*database);
+    if (options_.immediate) listen(entry, database);
+  }
 }
 
 void BackupService::poll_all(const std::vector<Offer>& offers, std::vector<std::shared_ptr<Database>>& let_go,
@@ -96,14 +99,15 @@ void BackupService::poll_all(const std::vector<Offer>& offers, std::vector<std::
   for (const Offer& offer : offers) {
     offered.insert(offer.identity.database);
     const EntryRef entry = entry_for(offer);
+    entry->offered = true;
     if (entry->known.lock() != offer.database) {
       // It was closed and opened again meanwhile.
       if (entry->under_way()) continue;
       forget(entry, let_go);
       entry->known = offer.database;
       // Until the shipper knows how far the backup has come.
-      (void)offer.database->hold(offer.database->horizon()).has_value();
-      if (options_.immediate) opened.emplace_back(entry, offer.database);
+      (void)offer.database->hold(offer.database->history_begin()).has_value();
+      opened.emplace_back(entry, offer.database);
     }
     if (!entry->shipper->idle(*offer.database))
       entry->database = offer.database;
@@ -111,8 +115,11 @@ void BackupService::poll_all(const std::vector<Offer>& offers, std::vector<std::
       let_go.push_back(std::exchange(entry->database, nullptr));
     if (entry->database != nullptr) start_due(entry);
   }
-  for (const auto& [id, entry] : entries_)
-    if (!offered.contains(id) && !entry->under_way()) forget(entry, let_go);
+  for (const auto& [id, entry] : entries_) {
+    if (offered.contains(id)) continue;
+    entry->offered = false;
+    if (!entry->under_way()) forget(entry, let_go);
+  }
 }
 
 void BackupService::forget(const EntryRef& entry, std::vector<std::shared_ptr<Database>>& let_go) {
@@ -153,7 +160,7 @@ void BackupService::run_snapshot(const EntryRef& entry, const std::shared_ptr<Sn
   const Result<bool> more = upload->run();
   if (!more) entry->shipper->snapshot_failed(more.error());
   MutexLock lock(mutex_);
-  if (more && *more && !stopping_) {
+  if (more && *more && !stopping_ && entry->offered) {
     engine_.executor().post(Lane::kBackup, [this, entry, upload] { run_snapshot(entry, upload); });
     return;
   }

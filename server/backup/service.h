@@ -58,6 +58,7 @@ class BackupService {
     std::unique_ptr<Shipper> shipper;
     std::shared_ptr<Database> database;  // null while there is nothing to do
     std::weak_ptr<Database> known;
+    bool offered = false;  // by the last poll()
     bool running = false;
     int snapshot_tasks = 0;
     std::atomic<bool> kicked{false};

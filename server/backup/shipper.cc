@@ -36,30 +36,19 @@ std::string seconds(int64_t us) {
 
 // As Database::last_commit, but of what waits to be released, too.
 Result<CommitPoint> last_durable(const Database& database, Versionstamp stamp) {
-  class Last final : public WriteVisitor {
-   public:
-    explicit Last(const CommitPoint& first) : commit(first) {}
-    bool on_commit(const CommitPoint& next, uint32_t) override {
-      commit = next;
-      return true;
-    }
-    void on_put(std::string_view, std::string_view) override {}
-    void on_erase(std::string_view) override {}
-    CommitPoint commit;
-  };
-  // Above the head nothing is dropped.
-  const Versionstamp head = database.head();
-  TM_ASSIGN(const CommitPoint released, database.last_commit(stamp, INT64_MAX));
-  Last last(released);
-  if (stamp > head) TM_TRY(database.visit_writes(head, stamp, last));
-  return last.commit;
+  TM_ASSIGN(CommitPoint last, database.last_commit(stamp, INT64_MAX));
+  TM_TRY(database.visit_commits(last.stamp, stamp, [&](const CommitPoint& newest, uint32_t) {
+    last = newest;
+    return false;
+  }));
+  return last;
 }
 
 // What a generation begins with: head, unless history has begun above it and waits to be released.
 Result<std::shared_ptr<Snapshot>> pin_newest(Database& database) {
-  const Versionstamp horizon = database.horizon();
-  if (horizon <= database.head()) return database.pin_head();
-  auto pinned = database.pin(horizon);
+  const Versionstamp begin = database.history_begin();
+  if (begin <= database.head()) return database.pin_head();
+  auto pinned = database.pin(begin);
   // It is about to be durable.
   if (!pinned) return fail(ErrorCode::kUnavailable, pinned.error().message);
   return pinned;
@@ -115,6 +104,10 @@ void Shipper::snapshot_failed(const Error& error) {
 void Shipper::let_go(Database& database) {
   let_go_ = true;
   (void)database.hold(std::nullopt).has_value();
+}
+
+void Shipper::adopt(Database& database) const {
+  if (superseded_) database.refuse_commits(status().message);
 }
 
 void Shipper::release() {
@@ -307,7 +300,7 @@ Result<Shipper::LogEnd> Shipper::end_of_log() {
 
 CommitPoint Shipper::log_begin(const Database& database, Versionstamp snapshot) {
   // Readers want to find the snapshot's own commit in the log, if that can still be told.
-  const bool told = snapshot > database.horizon() && snapshot != Versionstamp::min();
+  const bool told = snapshot > database.history_begin() && snapshot != Versionstamp::min();
   return {told ? just_below(snapshot) : snapshot, 0};
 }
 
@@ -336,11 +329,11 @@ Status Shipper::find_position(Database& database) {
   if (position.stamp > database.durable()) {
     return start_over("the database is older than its backup, which has come to " + position.stamp.hex());
   }
-  if (position.stamp < database.horizon())
+  if (position.stamp < database.history_begin())
     return start_over("what was committed since " + position.stamp.hex() + " is no longer held");
   TM_ASSIGN(const CommitPoint commit, last_durable(database, position.stamp));
   position.timestamp_ms = commit.timestamp_ms;
-  if (last && commit.stamp != position.stamp && position.stamp != database.horizon())
+  if (last && commit.stamp != position.stamp && position.stamp != database.history_begin())
     return start_over("the backup has commits that the database does not have, up to " +
                       position.stamp.hex());
   if (!last) position.stamp = log_begin(database, newest.snapshot).stamp;
@@ -348,7 +341,7 @@ Status Shipper::find_position(Database& database) {
   index.generations.back().sessions.push_back({session_, position.stamp});
   TM_TRY(write_index(std::move(index)));
   set_position(database, position);
-  if (!newest.complete && newest.snapshot < database.horizon())
+  if (!newest.complete && newest.snapshot < database.history_begin())
     return start_over("the snapshot was not finished, and its moment is no longer held");
   return {};
 }
@@ -518,7 +511,7 @@ Result<bool> Shipper::ship_log(Database& database) {
   LogObjectWriter writer(from.stamp, session_, options_.log_object_bytes);
   TM_TRY(database.visit_writes(from.stamp, to, writer));
   // Something that begins history anew (an import) may have come in between.
-  if (database.horizon() > from.stamp) {
+  if (database.history_begin() > from.stamp) {
     TM_TRY(lost());
     return true;
   }

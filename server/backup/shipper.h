@@ -81,6 +81,8 @@ class Shipper {
   // Keeps nothing of the past for the backup any more, until something was shipped: the disk is short of
   // space. If what is missing is dropped so, a new generation begins. Any thread.
   void let_go(Database& database);
+  // The database was opened anew: if another server is the primary, it takes no commits. Any thread.
+  void adopt(Database& database) const;
   // The database is about to be closed. Nothing else is under way.
   void release();
 
@@ -146,10 +148,10 @@ class Shipper {
   int64_t looked_at_age_ms_ = 0;
   int64_t owned_us_ = 0;  // when the backup was last seen to be ours; monotonic
 
-  std::atomic<int64_t> due_us_{0};   // monotonic
-  std::atomic<bool> busy_{true};     // there is something to do even if nothing was committed
-  std::atomic<bool> fenced_{false};  // somebody else writes: nothing is done any more
-  bool superseded_ = false;          // another server does, as the primary
+  std::atomic<int64_t> due_us_{0};       // monotonic
+  std::atomic<bool> busy_{true};         // there is something to do even if nothing was committed
+  std::atomic<bool> fenced_{false};      // somebody else writes: nothing is done any more
+  std::atomic<bool> superseded_{false};  // another server does, as the primary
   std::atomic<bool> let_go_{false};
   std::atomic<bool> failing_{false};  // the last round
   mutable Mutex mutex_;

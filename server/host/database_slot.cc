@@ -131,12 +131,12 @@ bool DatabaseSlot::close_if_idle(int64_t idle_us) {
 }
 
 bool DatabaseSlot::close_unless_held(DatabaseRef& dropped, long own) {
-  dropped = take_current();
-  // Who took one just before may work on it, and whoever looks after open databases is to know of it.
-  if (last_.use_count() > own) {
+  {
+    // One more can be had under these locks alone. Who has it may work on the database, and whoever looks
+    // after those that are open is to know of it.
     SpinLockGuard guard(current_lock_);
-    current_ = std::move(dropped);
-    return false;
+    if (last_.use_count() > own) return false;
+    dropped = std::exchange(current_, nullptr);
   }
   state_ = State::kClosing;
   return true;

@@ -251,6 +251,9 @@ TEST_F(BackupTest, AGatedImportIsAnsweredWhenItCanBeRestored) {
   while (db().durable() == Versionstamp::min()) system_clock().sleep_us(100);
   EXPECT_FALSE(answered);
   EXPECT_EQ(db().pin_head()->versionstamp(), Versionstamp::min());
+  // Whoever reads meanwhile finds an empty database.
+  EXPECT_EQ(db().horizon(), Versionstamp::min());
+  EXPECT_TRUE(db().pin(Versionstamp::min()).has_value());
   EXPECT_EQ(contents(*db().read()).size(), 0u);
   ship_all();
   db().set_gate_open(true);  // whatever went wrong
