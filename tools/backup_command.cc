@@ -62,8 +62,8 @@ std::string rows_of(const std::vector<std::pair<std::string, std::string>>& rows
 std::string lag_text(const json::object& lag) {
   const uint64_t commits = number_in(lag, "commits");
   if (commits == 0) return "none";
-  return std::string(flag_in(lag, "atLeast") ? "at least " : "") +
-         count_of(commits, "commit, ", "commits, ") + human_bytes(number_in(lag, "bytes")) + ", " +
+  return std::string(flag_in(lag, "atLeast") ? "at least " : "") + count_of(commits, "commit", "commits") +
+         ", " + human_bytes(number_in(lag, "bytes")) + ", " +
          std::to_string((number_in(lag, "ms") + 999) / 1000) + " s";
 }
 
@@ -411,11 +411,12 @@ Result<std::string> verify(const BackupArguments& arguments, bool& whole) {
   std::string out;
   for (const std::string& problem : found.problems) out += "problem: " + problem + "\n";
   for (const std::string& note : found.notes) out += "note: " + note + "\n";
-  out += where + ": " + count_of(found.generations, "generation, ", "generations, ") +
+  out += where + ": " + count_of(found.generations, "generation", "generations") + ", " +
          count_of(found.snapshot_objects, "object", "objects") + " of snapshots with " +
-         count_of(found.entries, "entry, ", "entries, ") + std::to_string(found.log_objects) +
-         " of the log with " + count_of(found.commits, "commit, ", "commits, ") + human_bytes(found.bytes) +
-         ", up to " + format_time(found.end.timestamp_ms) + " (" + found.end.stamp.hex() + ")\n";
+         count_of(found.entries, "entry", "entries") + ", " + std::to_string(found.log_objects) +
+         " of the log with " + count_of(found.commits, "commit", "commits") + ", " +
+         human_bytes(found.bytes) + ", up to " + format_time(found.end.timestamp_ms) + " (" +
+         found.end.stamp.hex() + ")\n";
   if (compared)
     out += "restored, and compared with the database as of " + compared->at + ": " +
            (compared->differences.empty() ? "the same in all " : "different in some of ") +
@@ -435,8 +436,8 @@ Result<std::string> prune(const BackupArguments& arguments) {
             backup::prune(*opened.store, source.prefix(), system_clock().wall_us() / 1000 - *keep_ms));
   if (arguments.json)
     return json::serialize(json::object{{"generations", done.generations}, {"objects", done.objects}}) + "\n";
-  return "removed " + count_of(done.generations, "generation, ", "generations, ") +
-         count_of(done.objects, "object\n", "objects\n");
+  return "removed " + count_of(done.generations, "generation", "generations") + ", " +
+         count_of(done.objects, "object", "objects") + "\n";
 }
 
 }  // namespace

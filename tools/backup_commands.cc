@@ -103,7 +103,7 @@ Answer show_status(const AdminContext& context, CommandArguments& arguments) {
     }
   }
   json::object out = {{"served", context.backups != nullptr}, {"databases", std::move(databases)}};
-  if (context.replica != nullptr && context.host.read_only())
+  if (context.replica != nullptr && context.replica->follows())
     out["replica"] = replica_json(context.replica->status(), now_ms);
   return out;
 }

@@ -422,7 +422,7 @@ std::string Metrics::text() const {
     for (const MeasuredBackup& one : backups) add_backup(sum.front(), one);
     add_backups(out, sum);
   }
-  if (sources_.replica != nullptr && sources_.host->read_only()) add_replica(out, *sources_.replica, now_ms);
+  if (sources_.replica != nullptr && sources_.replica->follows()) add_replica(out, *sources_.replica, now_ms);
   return out.text();
 }
 

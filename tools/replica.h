@@ -53,6 +53,8 @@ class Replica {
   // To be called several times a second: begins to follow further when that is due. Does not block.
   void poll();
   ReplicaStatus status() const;
+  // Until it is promoted.
+  bool follows() const { return host_.read_only(); }
   // Follows now, and waits for it.
   Status sync_now();
   // Ends what is under way. Nothing follows afterwards.

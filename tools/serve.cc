@@ -26,7 +26,6 @@
 #include <utility>
 
 #include "engine/database.h"
-#include "engine/io/sync.h"
 #include "server/connect/service.h"
 #include "server/host/host.h"
 #include "server/http/listener.h"
@@ -135,33 +134,21 @@ class Poller {
 class BackupsMeanwhile {
  public:
   BackupsMeanwhile(host::Host& host, BackupDriver& backups, int64_t give_up_us)
-      : thread_([this, &host, &backups, give_up_us] {
-          MutexLock lock(mutex_);
-          while (!over_) {
-            const bool in_time = host.engine().clock().monotonic_us() < give_up_us;
-            mutex_.unlock();
-            backups.poll();
-            if (!in_time) host.end_gates();
-            mutex_.lock();
-            if (!over_) changed_.wait_for_us(mutex_, kPollUs);
-          }
-        }) {}
+      : poller_(context_,
+                [&host, &backups, give_up_us] {
+                  backups.poll();
+                  if (host.engine().clock().monotonic_us() >= give_up_us) host.end_gates();
+                }),
+        thread_([this] { context_.run(); }) {}
   ~BackupsMeanwhile() {
-    {
-      MutexLock lock(mutex_);
-      over_ = true;
-      changed_.notify_all();
-    }
+    context_.stop();
     thread_.join();
   }
   BackupsMeanwhile(const BackupsMeanwhile&) = delete;
 
  private:
-  static constexpr int64_t kPollUs = 100'000;
-
-  Mutex mutex_;
-  CondVar changed_;
-  bool over_ TM_GUARDED_BY(mutex_) = false;
+  boost::asio::io_context context_;
+  Poller poller_;
   std::thread thread_;  // the last: it uses the others
 };
 

@@ -5,21 +5,14 @@
 namespace tidemark {
 
 RequestList CommitGate::pass(RequestList requests, uint64_t bytes) {
-  // Some wait only for what is before them to be durable here.
-  RequestList waiting, passing;
-  while (!requests.empty()) {
-    CommitRequest& request = requests.pop();
-    (request.passes_gate_ ? passing : waiting).push(request);
-  }
-  kept_.push_back({waiting, bytes});
+  kept_.push_back({requests.take_gated(), bytes});
   bytes_ += bytes;
   // What was released may have become durable only now; and a request without commits may have seen nothing
   // that waits.
-  if (ended_)
-    passing.append(take_all());
-  else
-    passing.append(take_released(open_ ? Versionstamp::max() : std::max(head_.get().stamp, released_)));
-  return passing;
+  requests.append(ended_
+                      ? take_all()
+                      : take_released(open_ ? Versionstamp::max() : std::max(head_.get().stamp, released_)));
+  return requests;
 }
 
 RequestList CommitGate::release(Versionstamp up_to) {

@@ -275,7 +275,6 @@ std::optional<bool> CommitPipeline::validate_ingest(RequestList& queue, Batch& b
     last_ = batch.last = {ingest.last_stamp, ingest.timestamp_ms};
     batch.commits = 1;
     batch.ingest = &ingest;
-    batch.ingest_source = request.ingest_;
     outcome.committed = true;
     outcome.versionstamp = ingest.last_stamp;
     outcome.timestamp_ms = ingest.timestamp_ms;
@@ -420,7 +419,8 @@ Status CommitPipeline::write_group(std::vector<Batch>& group) {
     unsynced = true;
     if (batch.ingest != nullptr) {
       TM_TRY(publish_ingest(*batch.ingest));
-      batch.ingest_source->published();
+      // The one whose record this is.
+      batch.requests.first()->ingest_->published();
       unsynced = false;
     }
   }
@@ -532,12 +532,7 @@ bool CommitPipeline::end_gate() {
   {
     MutexLock lock(mutex_);
     ended = gate_.end("the database is being closed");
-    RequestList refused, rest;
-    while (!queue_.empty()) {
-      CommitRequest& request = queue_.pop();
-      (request.passes_gate_ ? rest : refused).push(request);
-    }
-    queue_ = rest;
+    RequestList refused = queue_.take_gated();
     refused.fail_all(shut_down());
     ended.append(refused);
     // One of them may have been told to see to what is pending.

@@ -125,7 +125,6 @@ class CommitPipeline {
     std::shared_ptr<WalWriter> wal;
     bool starts_wal = false;
     const WalIngest* ingest = nullptr;  // the record says this, and nothing else
-    IngestSource* ingest_source = nullptr;
     RequestList requests;
     uint64_t end() const;
   };
@@ -162,6 +161,7 @@ class CommitPipeline {
   bool takes(const CommitRequest& request) const TM_REQUIRES(mutex_);
   // Why a request is not taken.
   Error refusal() const TM_REQUIRES(mutex_);
+
   const DatabaseOptions options_;
   Clock& clock_;
   Executor& executor_;

@@ -37,6 +37,16 @@ class RequestList {
     first_ = nullptr;
     return all;
   }
+  // Those that wait for the gate of their database; the others stay.
+  RequestList take_gated() {
+    RequestList gated, rest;
+    while (!empty()) {
+      CommitRequest& request = pop();
+      (request.passes_gate_ ? rest : gated).push(request);
+    }
+    *this = rest;
+    return gated;
+  }
   // Ends each with this error, whatever became of it before.
   void fail_all(const Error& error) {
     for (CommitRequest* request = first_; request != nullptr; request = request->next_) {

@@ -293,8 +293,7 @@ Result<DatabaseRecord> Host::set_retention(const std::string& name, std::optiona
   // One that is opened meanwhile has it from its record.
   if (const DatabaseRef open = find(name); open && !read_only()) {
     open->database().set_retention(retention_of(record.settings));
-    open->database().set_history_max_bytes(history_max_bytes ? history_max_bytes
-                                                             : options_.database.history_max_bytes);
+    open->database().set_history_max_bytes(history_max_bytes_of(record.settings));
   }
   return record;
 }
@@ -305,8 +304,7 @@ void Host::become_writable() {
     const DatabaseSettings settings = settings_of(database->id());
     database->set_checkout(nullptr);
     database->database().set_retention(retention_of(settings));
-    database->database().set_history_max_bytes(
-        settings.history_max_bytes ? settings.history_max_bytes : options_.database.history_max_bytes);
+    database->database().set_history_max_bytes(history_max_bytes_of(settings));
   }
 }
 

@@ -170,8 +170,7 @@ Result<std::unique_ptr<HostedDatabase>> Host::open_files(const Uuid& id, bool cr
   DatabaseOptions options = options_.database;
   options.create_if_missing = create;
   options.retention = retention_of(settings);
-  if (settings.history_max_bytes) options.history_max_bytes = *settings.history_max_bytes;
-  if (read_only()) options.history_max_bytes.reset();
+  options.history_max_bytes = history_max_bytes_of(settings);
   TM_ASSIGN(std::unique_ptr<Database> database, Database::open(engine_, dir_of(id), options));
   auto hosted = std::make_unique<HostedDatabase>(engine_, id, std::move(database), options_.limits);
   hosted->set_backup(settings.backup);
@@ -268,12 +267,16 @@ std::vector<DatabaseRef> Host::opened() const {
   });
 }
 
-void Host::end_gates() {
-  std::vector<std::shared_ptr<DatabaseSlot>> slots;
-  directory_.with([&](const Directory& directory) {
+std::vector<std::shared_ptr<DatabaseSlot>> Host::present_slots() const {
+  return directory_.with([](const Directory& directory) {
+    std::vector<std::shared_ptr<DatabaseSlot>> slots;
     for (const auto& [id, slot] : directory.databases) slots.push_back(slot);
+    return slots;
   });
-  for (const auto& slot : slots) slot->end_gate();
+}
+
+void Host::end_gates() {
+  for (const auto& slot : present_slots()) slot->end_gate();
 }
 
 HostedCounters Host::counters() const {
@@ -372,11 +375,7 @@ size_t Host::poll_expiry() {
 }
 
 void Host::close_some(size_t count) {
-  std::vector<std::shared_ptr<DatabaseSlot>> slots;
-  directory_.with([&](const Directory& directory) {
-    for (const auto& [id, slot] : directory.databases) slots.push_back(slot);
-  });
-  for (const auto& slot : slots) {
+  for (const auto& slot : present_slots()) {
     if (slot->close_if_idle(kSurplusIdleUs) && --count == 0) return;
   }
 }

@@ -100,6 +100,10 @@ class Host {
   Retention retention_of(const DatabaseSettings& settings) const {
     return read_only() ? Retention::forever() : settings.retention.value_or(options_.database.retention);
   }
+  std::optional<uint64_t> history_max_bytes_of(const DatabaseSettings& settings) const {
+    if (read_only()) return std::nullopt;
+    return settings.history_max_bytes ? settings.history_max_bytes : options_.database.history_max_bytes;
+  }
 
   // Those that are open now.
   std::vector<DatabaseRef> opened() const;
@@ -233,6 +237,8 @@ class Host {
   void log(const std::string& line) const;
   // How many databases are open.
   size_t poll_expiry();
+  // Of the databases that are not deleted.
+  std::vector<std::shared_ptr<DatabaseSlot>> present_slots() const;
   void close_some(size_t count);
   void poll_disk();
   void check_disk();

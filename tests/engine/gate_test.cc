@@ -32,6 +32,22 @@ struct Pending final : CommitRequest {
   std::atomic<bool> answered{false};
 };
 
+// Held in its run(), it is neither queued nor waiting to be released.
+struct Held final : CommitRequest {
+  Result<Decision> run(Transaction& t) override {
+    t.put("held", "1");
+    running = true;
+    while (!go_on) system_clock().sleep_us(100);
+    return Decision::kCommit;
+  }
+  void done(const CommitOutcome& result) override {
+    outcome = result;
+    answered = true;
+  }
+  CommitOutcome outcome;
+  std::atomic<bool> running{false}, go_on{false}, answered{false};
+};
+
 class GateTest : public DatabaseTest {
  protected:
   void open_gated(uint64_t bytes_max = 1 << 20) {
@@ -96,16 +112,7 @@ TEST_F(GateTest, NothingCountsBeforeItIsReleased) {
 TEST_F(GateTest, PartOfAGroupIsReleased) {
   open_gated();
   // While this one is validated, those behind it queue up: they become one group.
-  struct Slow final : CommitRequest {
-    Result<Decision> run(Transaction& t) override {
-      t.put("slow", "0");
-      running = true;
-      while (!go_on) system_clock().sleep_us(100);
-      return Decision::kCommit;
-    }
-    void done(const CommitOutcome&) override { answered = true; }
-    std::atomic<bool> running{false}, go_on{false}, answered{false};
-  } slow;
+  Held slow;
   db().submit(slow);
   ASSERT_TRUE(soon([&] { return slow.running.load(); }));
   Pending& first = submit("a", "1");
@@ -305,22 +312,6 @@ TEST_F(GateTest, WhatLiesAboveTheHeadIsNotForked) {
   ASSERT_FALSE(forked.has_value());
   EXPECT_EQ(forked.error().code, ErrorCode::kBeyondHorizon);
 }
-
-// Held in its run(), it is neither queued nor waiting to be released.
-struct Held final : CommitRequest {
-  Result<Decision> run(Transaction& t) override {
-    t.put("held", "1");
-    running = true;
-    while (!go_on) system_clock().sleep_us(100);
-    return Decision::kCommit;
-  }
-  void done(const CommitOutcome& result) override {
-    outcome = result;
-    answered = true;
-  }
-  CommitOutcome outcome;
-  std::atomic<bool> running{false}, go_on{false}, answered{false};
-};
 
 TEST_F(GateTest, WhatIsUnderWayWhenCommitsAreRefusedIsAnswered) {
   open_gated();

@@ -115,6 +115,13 @@ void BackupTest::new_shipper(const ShipperOptions& options, const std::string& s
       log);
 }
 
+void BackupTest::open_and_ship(int commits, const DatabaseOptions& options) {
+  open(options);
+  commit_some(commits);
+  new_shipper();
+  ship_all();
+}
+
 void BackupTest::round() {
   run_round(shipper(), db());
 }

@@ -10,10 +10,7 @@ namespace tidemark::backup {
 namespace {
 
 TEST_F(BackupTest, SnapshotAndLogGiveEveryState) {
-  open();
-  commit_some(300);
-  new_shipper();
-  ship_all();
+  ASSERT_NO_FATAL_FAILURE(open_and_ship(300));
   const Versionstamp first = db().head();
   commit_some(200);
   ship_all();
@@ -88,12 +85,7 @@ TEST_F(BackupTest, WhatIsOlderThanIsKeptIsRemoved) {
 }
 
 TEST_F(BackupTest, HistoryThatIsGoneMakesANewGeneration) {
-  DatabaseOptions options = small_database();
-  options.retention = Retention::none();
-  open(options);
-  commit_some(100);
-  new_shipper();
-  ship_all();
+  ASSERT_NO_FATAL_FAILURE(open_and_ship(100, small_database(Retention::none())));
   // While it is held, nothing is dropped.
   commit_some(100);
   ASSERT_TRUE(db().compact().has_value());
@@ -268,10 +260,7 @@ TEST_F(BackupTest, AGatedImportIsAnsweredWhenItCanBeRestored) {
 }
 
 TEST_F(BackupTest, ADatabaseOlderThanItsBackupMakesANewGeneration) {
-  open();
-  commit_some(30);
-  new_shipper();
-  ship_all();
+  ASSERT_NO_FATAL_FAILURE(open_and_ship(30));
   database_.reset();
   shipper_->release();
   // As if the disk had been set back: another database under the same id.
@@ -293,10 +282,7 @@ TEST_F(BackupTest, ADatabaseOlderThanItsBackupMakesANewGeneration) {
 }
 
 TEST_F(BackupTest, OneServerWrites) {
-  open();
-  commit_some(10);
-  new_shipper();
-  ship_all();
+  ASSERT_NO_FATAL_FAILURE(open_and_ship(10));
   std::unique_ptr<Shipper> first = std::move(shipper_);
   // A copy of the store takes over, and the first one stops.
   new_shipper();
@@ -401,10 +387,7 @@ TEST_F(BackupTest, WhatIsNotOursIsLeftAlone) {
 }
 
 TEST_F(BackupTest, ARemovedBackupIsBegunAgain) {
-  open();
-  commit_some(30);
-  new_shipper();
-  ship_all();
+  ASSERT_NO_FATAL_FAILURE(open_and_ship(30));
   objects_->set_objects({});
   commit_some(30);
   ship_all();

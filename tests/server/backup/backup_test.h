@@ -33,13 +33,13 @@ inline ShipperOptions small_objects() {
   return options;
 }
 
-inline DatabaseOptions small_database() {
+inline DatabaseOptions small_database(const Retention& retention = Retention::forever()) {
   DatabaseOptions options;
   options.memtable_bytes = 16 << 10;
   options.segment_bytes = 16 << 10;
   options.level1_bytes = 48 << 10;
   options.block_bytes = 512;
-  options.retention = Retention::forever();
+  options.retention = retention;
   return options;
 }
 
@@ -70,6 +70,8 @@ class BackupTest : public ::testing::Test {
   Shipper& shipper() { return *shipper_; }
   // One round, and what can be done of a snapshot.
   void round();
+  // Another run over a database with so many commits more, all of them shipped.
+  void open_and_ship(int commits, const DatabaseOptions& options = small_database());
   // Until all is shipped and the snapshot is complete. Fails the test if that takes many rounds.
   void ship_all();
 

@@ -11,10 +11,7 @@ namespace tidemark::backup {
 namespace {
 
 TEST_F(BackupTest, AReplicaFollows) {
-  open();
-  commit_some(50);
-  new_shipper();
-  ship_all();
+  ASSERT_NO_FATAL_FAILURE(open_and_ship(50));
   auto replica = restore();
   ASSERT_TRUE(replica.has_value()) << replica.error().message;
   for (int i = 0; i < 20; ++i) {
@@ -29,12 +26,7 @@ TEST_F(BackupTest, AReplicaFollows) {
 
 // A generation that never became complete stands between the one that a replica follows and the next one.
 TEST_F(BackupTest, AReplicaDoesNotWaitForAGenerationThatWasGivenUp) {
-  DatabaseOptions options = small_database();
-  options.retention = Retention::none();
-  open(options);
-  commit_some(50);
-  new_shipper();
-  ship_all();
+  ASSERT_NO_FATAL_FAILURE(open_and_ship(50, small_database(Retention::none())));
   auto replica = restore();
   ASSERT_TRUE(replica.has_value());
   const auto lose_history = [&] {
@@ -117,12 +109,7 @@ TEST_F(BackupTest, WhatWasWaitedForIsKept) {
 
 // A moment at the end of a generation that the next one does not continue, and one in the gap behind it.
 TEST_F(BackupTest, MomentsBeforeAGapAreRestored) {
-  DatabaseOptions options = small_database();
-  options.retention = Retention::none();
-  open(options);
-  commit_some(50);
-  new_shipper();
-  ship_all();
+  ASSERT_NO_FATAL_FAILURE(open_and_ship(50, small_database(Retention::none())));
   commit_some(20);
   ship_all();
   const CommitPoint end = states_.back().point;
@@ -142,10 +129,7 @@ TEST_F(BackupTest, MomentsBeforeAGapAreRestored) {
 }
 
 TEST_F(BackupTest, FlippedBitsAreNoticed) {
-  open();
-  commit_some(50);
-  new_shipper();
-  ship_all();
+  ASSERT_NO_FATAL_FAILURE(open_and_ship(50));
   commit_some(20);
   ship_all();
   const auto whole = objects_->objects();
